@@ -1,0 +1,332 @@
+"""The contract between the pipeline and a deployer.
+
+A deployer is the code for one kind of target. It holds no policy: verification, rollback on failure,
+strategy, progress and reporting are the pipeline's, written once over the verbs of `Deployer`. Whatever a
+later run needs to know is kept on the target itself (state files, labels, annotations, tags), never only on
+the machine that ran.
+
+The order in which the pipeline uses the verbs:
+
+    with deployer.lease(slot) as lease:
+        plan = deployer.plan(release, bundle)
+        for step in deployer.apply(plan):        # a step that offers a candidate is verified before the next
+            ...
+        deployer.call(slot, smoke request)
+        deployer.mark_verified(slot, release)    # or mark_failed(...) and rollback(...)
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from deployers.wrapping.bundle import Bundle
+
+JSON = Any
+"""A value that JSON can hold."""
+
+
+class Slot(msgspec.Struct, frozen=True, order=True):
+    """One place where a release can be live: an artifact in a stage on a target."""
+
+    artifact: str
+    stage: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.artifact}#{self.stage} on {self.target}"
+
+
+class TagRecord(msgspec.Struct, frozen=True):
+    """The registry tag that put a release where it is: full name, its object id, tagger time in Unix seconds."""
+
+    name: str
+    object_id: str
+    time: int
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """What is deployed: one version of one artifact in one slot, and everything its identity rests on.
+
+    ``bundle_digest`` is `Bundle.digest`. ``settings`` are the effective settings of the server and the target,
+    with ``${env:NAME}`` unexpanded, so that no secret enters the identity. ``templates`` maps each template's name
+    to the SHA-256 of its text. ``tag`` says which event won; it is no part of the identity, so that assigning the
+    same version twice changes nothing.
+    """
+
+    slot: Slot
+    version: str
+    commit: str
+    bundle_digest: str
+    settings: Mapping[str, JSON] = {}
+    templates: Mapping[str, str] = {}
+    tag: TagRecord | None = None
+
+    @property
+    def id(self) -> str:
+        """32 hexadecimal digits; equal for equal inputs on every machine."""
+        identity = [
+            self.slot.artifact,
+            self.version,
+            self.commit,
+            self.slot.stage,
+            self.slot.target,
+            self.bundle_digest,
+            self.settings,
+            self.templates,
+        ]
+        return hashlib.sha256(msgspec.json.encode(identity, order="deterministic")).hexdigest()[:32]
+
+
+class Revision(enum.StrEnum):
+    """Which of the two servers that a slot may run is meant."""
+
+    LIVE = "live"
+    CANDIDATE = "candidate"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request to a model's server; ``path`` starts with a slash; ``timeout`` in seconds."""
+
+    method: str = "POST"
+    path: str = "/predict"
+    body: bytes = b""
+    headers: Mapping[str, str] = msgspec.field(default_factory=lambda: {"content-type": "application/json"})
+    timeout: float = 60.0
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer; header names in lower case; ``seconds`` from sending to the last byte."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kind of target can do. The pipeline refuses at plan time what is asked for and lacking here."""
+
+    candidate: bool = False
+    """A new release can be called before it is live."""
+    weights: bool = False
+    """Traffic can be split between live and candidate."""
+    synchronous: bool = True
+    """A call returns its answer."""
+    scale_to_zero: bool = False
+    metrics: bool = False
+    """`Deployer.metrics` answers."""
+
+
+class Action(enum.StrEnum):
+    """What a plan does to one object."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One object of a plan; ``diff`` is a unified diff of its rendered text against the live one, or empty."""
+
+    object: str
+    action: Action
+    diff: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Deployer.apply` would do. ``fingerprint`` stands for the live state that the plan was made from."""
+
+    release: Release
+    bundle: Bundle
+    changes: Sequence[Change]
+    fingerprint: str
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the release is live already and nothing is left to do."""
+        return all(change.action is Action.KEEP for change in self.changes)
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """Progress of an apply, rollback or removal: the step ``name`` is done, or stands at ``progress`` (0 to 1).
+
+    Where ``candidate`` is true the new release answers `Deployer.call` with `Revision.CANDIDATE`, and the pipeline
+    verifies it before it asks for the next step.
+    """
+
+    name: str
+    detail: str = ""
+    progress: float | None = None
+    candidate: bool = False
+
+
+class Health(enum.StrEnum):
+    """How a slot fares."""
+
+    READY = "ready"
+    STARTING = "starting"
+    FAILING = "failing"
+    ABSENT = "absent"
+
+
+class FailedRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that did not pass, and why; ``at`` in Unix seconds."""
+
+    release: Release
+    release_id: str
+    reason: str
+    at: float
+
+
+class VerifiedRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that was proved live; ``at`` in Unix seconds."""
+
+    release: Release
+    release_id: str
+    at: float
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """A slot that reconcile and events leave alone until a person releases it; ``at`` in Unix seconds."""
+
+    reason: str
+    by: str
+    at: float
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a target says of a slot, from the target alone.
+
+    ``release_id``: what is really served, or None. ``proved_by``: ``server`` when the server itself said so,
+    ``configuration`` when it was derived from the target's own records. ``verified``: newest first. ``tag``: the
+    event that last won here. ``unfinished``: an earlier apply, rollback or removal stopped half-way.
+    ``since``: Unix seconds.
+    """
+
+    slot: Slot
+    health: Health = Health.ABSENT
+    reasons: Sequence[str] = ()
+    release: Release | None = None
+    release_id: str | None = None
+    proved_by: str | None = None
+    url: str | None = None
+    since: float | None = None
+    verified: Sequence[VerifiedRelease] = ()
+    failed: Sequence[FailedRelease] = ()
+    held: Hold | None = None
+    tag: TagRecord | None = None
+    unfinished: bool = False
+
+    def failure_of(self, release_id: str) -> FailedRelease | None:
+        """The remembered failure of a release, or None."""
+        return next((failed for failed in self.failed if failed.release_id == release_id), None)
+
+
+class Lease(Protocol):
+    """The right to be the one run at work on a slot."""
+
+    def renew(self) -> None:
+        """Prolong the lease; raises `LeaseHeldError` when it was lost."""
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deployer may use of the machine it runs on; handed in, so that tests hand in their own.
+
+    ``environment``: the variables that ``${env:NAME}`` in connection settings may name. ``state``: where the local
+    target keeps its records. ``cache``: what may be deleted at any time. ``in_action``: inside the container Action.
+    """
+
+    environment: Mapping[str, str]
+    state: Path
+    cache: Path
+    clock: Callable[[], float]
+    in_action: bool = False
+
+
+class Deployer(abc.ABC):
+    """The code for one kind of target. Found by the entry point group ``tagboat.deployers``."""
+
+    capabilities: ClassVar[Capabilities]
+    settings_type: ClassVar[type[msgspec.Struct]]
+    """The keys that a target of this kind takes in tagboat.yaml (kebab-case, unknown ones forbidden)."""
+
+    @abc.abstractmethod
+    def __init__(self, target: str, settings: msgspec.Struct, surroundings: Surroundings) -> None:
+        """Stand ready for one target; contacts nothing."""
+
+    @abc.abstractmethod
+    def plan(self, release: Release, bundle: Bundle) -> Plan:
+        """Say what apply would change. Reads only."""
+
+    @abc.abstractmethod
+    def apply(self, plan: Plan) -> Iterator[Step]:
+        """Carry out a plan, step by step; each step is idempotent and may be the last one.
+
+        Raises `StalePlanError` before the first step when the live state is not the one the plan saw, and
+        `ReleaseFailedError` when the release does not come up.
+        """
+
+    @abc.abstractmethod
+    def observe(self, slot: Slot) -> Observation:
+        """Say what is really served in the slot."""
+
+    @abc.abstractmethod
+    def call(self, slot: Slot, request: Request, revision: Revision = Revision.LIVE) -> Response:
+        """Send a request by the target's own way in. Raises `UnreachableError` when nothing answers."""
+
+    def traffic(self, slot: Slot, weights: Mapping[Revision, int]) -> None:
+        """Split the traffic, in percent; only where `Capabilities.weights`."""
+        raise NotImplementedError
+
+    def metrics(self, slot: Slot, revision: Revision, window: float) -> Mapping[str, float]:
+        """The server's own figures over the last ``window`` seconds; only where `Capabilities.metrics`."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def mark_verified(self, slot: Slot, release: Release) -> None:
+        """Remember on the target that the release was proved live."""
+
+    @abc.abstractmethod
+    def mark_failed(self, slot: Slot, release: Release, reason: str) -> None:
+        """Remember on the target that the release did not pass, and why."""
+
+    @abc.abstractmethod
+    def diagnose(self, slot: Slot) -> Sequence[str]:
+        """The reasons a person would look for: the last log lines, exit codes, messages of the target."""
+
+    @abc.abstractmethod
+    def rollback(self, slot: Slot, to: VerifiedRelease | None = None) -> Iterator[Step]:
+        """Serve a verified release again from its stored bundle (the newest one unless ``to`` names another).
+
+        Where the old release still serves, only the candidate goes. With none verified the slot is taken down, its
+        records kept. Resolves and downloads nothing.
+        """
+
+    @abc.abstractmethod
+    def remove(self, slot: Slot) -> Iterator[Step]:
+        """Take the slot down and forget it; touches only what is ours."""
+
+    @abc.abstractmethod
+    def hold(self, slot: Slot, hold: Hold | None) -> None:
+        """Hold the slot, or with None release it."""
+
+    @abc.abstractmethod
+    def record_tag(self, slot: Slot, tag: TagRecord) -> None:
+        """Remember the event that won, also where it changes nothing else."""
+
+    @abc.abstractmethod
+    def slots(self) -> Sequence[Slot]:
+        """Every slot of ours on this target, orphans included."""
+
+    @abc.abstractmethod
+    def lease(self, slot: Slot) -> AbstractContextManager[Lease]:
+        """One run at a time. Raises `LeaseHeldError`, naming the owner, when another run holds it."""

@@ -1,0 +1,1 @@
+"""Commands of this repository's own upkeep; not installed."""

@@ -1,0 +1,1 @@
+"""The REST server that travels with a model."""
