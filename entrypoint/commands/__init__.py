@@ -1,0 +1,1 @@
+"""One module for each family of commands; `entrypoint.cli` says which command lives where."""
