@@ -1,0 +1,78 @@
+"""What a run is asked to do: the one thing that the command line and the Action hand to the pipeline."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from entrypoint.report.progress import Progress, Silence
+from entrypoint.report.verdict import Verdict
+
+
+class Command(enum.StrEnum):
+    """What the pipeline can be asked for."""
+
+    DEPLOY = "deploy"
+    """Bring the slots that ``ref`` touches to what the registry says now."""
+    PLAN = "plan"
+    """Say what deploying would change; the same as a dry run."""
+    RECONCILE = "reconcile"
+    """Bring every slot to what the registry says."""
+    ROLLBACK = "rollback"
+    """Go back to the last verified release of the slot ``ref``."""
+    REMOVE = "remove"
+    """Take the slot ``ref`` down."""
+
+
+class ConfigRef(enum.StrEnum):
+    """Where tagboat.yaml and the user's templates are read from."""
+
+    DEFAULT_BRANCH = "default-branch"
+    """The tip of the default branch, fetched: a tag cannot bring its own policies."""
+    TAG = "tag"
+    """The tagged commit."""
+    WORKING_TREE = "working-tree"
+    """The files as they lie there; the command line's way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One run.
+
+    ``directory``: the checkout, or the folder in it that ``working-directory`` names. ``ref``: a full tag or GTO's
+    shortcut; for rollback and remove ``ARTIFACT#STAGE``; None for reconcile. ``tag_is_gone``: the event deleted the
+    tag ``ref``, so it is not to be resolved but its slots brought to what the registry says. ``artifact``, ``stage``:
+    reconcile these only. ``token`` authenticates fetches; never shown. ``cache``: None means the user's cache folder.
+    ``in_action``: inside the container Action, where nothing outlives the step. ``run_url``: the run, for records.
+    """
+
+    command: Command
+    directory: Path
+    environment: Mapping[str, str]
+    ref: str | None = None
+    tag_is_gone: bool = False
+    artifact: str | None = None
+    stage: str | None = None
+    config: str = "tagboat.yaml"
+    config_ref: ConfigRef = ConfigRef.WORKING_TREE
+    dry_run: bool = False
+    retry: bool = False
+    tag: bool = True
+    token: str | None = field(default=None, repr=False)
+    cache: Path | None = None
+    in_action: bool = False
+    actor: str | None = None
+    run_url: str | None = None
+    clock: Callable[[], float] = time.time
+    progress: Progress = field(default_factory=Silence, repr=False)
+
+
+class Handle(Protocol):
+    """The pipeline, as its callers see it: `entrypoint.pipeline.handle`."""
+
+    def __call__(self, request: Request) -> Verdict:
+        """Do what is asked, and say how it ended. Raises `TagboatError` only where no verdict can be reached."""
