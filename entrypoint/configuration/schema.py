@@ -1,0 +1,254 @@
+"""tagboat.yaml, typed. Descriptions stand here once: the JSON Schema and docs/configuration.md are made from them.
+
+A key that is absent stays `msgspec.UNSET` wherever a wider layer may say it instead (`entrypoint.configuration.layers`
+lays them over one another); everywhere else the default stands here.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from deployers.settings import Connection, Duration, Settings, Size
+from entrypoint.configuration.remotes import Remote
+
+JSON = Any
+"""A value that JSON can hold."""
+
+END = r"(?![\s\S])"
+"""The end of the text, in Python's expressions and in ECMAScript's (`$` would let a newline through in Python)."""
+
+Count = Annotated[int, Meta(ge=1)]
+Text = Annotated[str, Meta(min_length=1)]
+MethodName = Annotated[str, Meta(pattern=rf"^[A-Za-z_][A-Za-z0-9_]*{END}")]
+UrlPath = Annotated[str, Meta(pattern=rf"^/[\x21-\x7e]*{END}")]
+PythonVersion = Annotated[str, Meta(pattern=rf"^3\.[0-9]{{1,2}}(\.[0-9]{{1,2}})?{END}")]
+
+MEGABYTE = 1_000_000
+GIGABYTE = 1000 * MEGABYTE
+
+
+class Approximate(Settings, frozen=True, kw_only=True):
+    """Numbers near these, as numpy.isclose reckons: |answer - value| <= atol + rtol * |value|."""
+
+    value: Annotated[JSON, Meta(description="The expected answer; its numbers are compared within the tolerances.")]
+    rtol: Annotated[float, Meta(ge=0, description="Relative tolerance.")] = 1e-6
+    atol: Annotated[float, Meta(ge=0, description="Absolute tolerance.")] = 1e-9
+
+
+class Expect(Settings, frozen=True, kw_only=True):
+    """What an answer must be; all that is given must hold."""
+
+    status: Annotated[int, Meta(ge=100, le=599, description="The HTTP status.")] = 200
+    equal: Annotated[JSON | UnsetType, Meta(description="The JSON answer, exactly.")] = UNSET
+    approximate: Annotated[
+        Approximate | UnsetType, Meta(description="The JSON answer, its numbers within a tolerance.")
+    ] = UNSET
+    schema: Annotated[
+        Mapping[str, JSON] | bool | UnsetType, Meta(description="A JSON Schema (draft 2020-12) that the answer meets.")
+    ] = UNSET
+
+
+class Smoke(Settings, frozen=True, kw_only=True):
+    """One request that a release must answer before it counts as live."""
+
+    method: Annotated[MethodName, Meta(description="The model's method, served at `/<method>`.")] = "predict"
+    path: Annotated[
+        UrlPath | None,
+        Meta(
+            description="Another path of the server, instead of `method`; without an input it is a GET.",
+        ),
+    ] = None
+    input: Annotated[JSON | UnsetType, Meta(description="The request's body, as JSON.")] = UNSET
+    input_file: Annotated[
+        Text | None,
+        Meta(description="A file beside tagboat.yaml that holds the body, instead of `input`."),
+    ] = None
+    content_type: Annotated[str, Meta(pattern=rf"^[\x20-\x7e]+{END}", description="What the body is.")] = (
+        "application/json"
+    )
+    expect: Annotated[Expect, Meta(description="What the answer must be; without it: status 200.")] = Expect()
+    timeout: Annotated[Duration, Meta(description="How long the answer may take.")] = 60.0
+
+
+class Server(Settings, frozen=True, kw_only=True, omit_defaults=True):
+    """Settings of the model's server. An absent key leaves the server's own default, which is told here."""
+
+    max_body: Annotated[
+        Size | UnsetType, Meta(description="The largest request body; more is answered with 413. Default 16MiB.")
+    ] = UNSET
+    drain: Annotated[
+        Duration | UnsetType,
+        Meta(description="How long open connections may finish when a release is replaced. Default 30s."),
+    ] = UNSET
+    concurrency: Annotated[
+        Count | UnsetType, Meta(description="Requests in work at once; more are answered with 503. Default 1024.")
+    ] = UNSET
+
+
+class Registration(Settings, frozen=True, kw_only=True, omit_defaults=True):
+    """What a registration does beyond being recorded."""
+
+    preflight: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="Wrap, start and smoke-test a version when it is registered, deploying nothing. Default true."
+        ),
+    ] = UNSET
+    assign: Annotated[
+        str | UnsetType | None,
+        Meta(description="The stage that a registered version is assigned to at once, by a real GTO assignment."),
+    ] = UNSET
+
+
+class StageOverrides(Settings, frozen=True, kw_only=True):
+    """A stage, or what one artifact has otherwise there."""
+
+    targets: Annotated[
+        tuple[str, ...] | UnsetType, Meta(description="The targets that a release of this stage goes to.")
+    ] = UNSET
+    server: Annotated[Server, Meta(description="Server settings here; key by key over the wider ones.")] = Server()
+    smoke: Annotated[
+        tuple[Smoke, ...] | UnsetType, Meta(description="Smoke requests here, instead of the wider ones.")
+    ] = UNSET
+
+
+class Artifact(Settings, frozen=True, kw_only=True):
+    """What is particular to one artifact, by the name that `tagboat show` prints."""
+
+    path: Annotated[
+        Text | None,
+        Meta(description="The model's file or folder, where the registry's annotations name none."),
+    ] = None
+    format: Annotated[
+        Literal["mlem", "sklearn-joblib", "sklearn-pickle", "sklearn-skops", "onnx"] | None,
+        Meta(description="The model's format, where its files do not tell."),
+    ] = None
+    requirements: Annotated[
+        str | tuple[str, ...] | None,
+        Meta(description="A requirements.txt or pyproject.toml of the tagged commit, or the requirements themselves."),
+    ] = None
+    python: Annotated[
+        PythonVersion | None,
+        Meta(
+            description="The Python that the model needs, such as 3.11: no other is taken instead.",
+        ),
+    ] = None
+    code: Annotated[
+        tuple[str, ...], Meta(description="Files and folders of the tagged commit that the model imports.")
+    ] = ()
+    server: Annotated[Server, Meta(description="Server settings of this artifact in every stage.")] = Server()
+    smoke: Annotated[
+        tuple[Smoke, ...] | UnsetType, Meta(description="Smoke requests of this artifact, instead of the general ones.")
+    ] = UNSET
+    registration: Annotated[
+        Registration, Meta(description="What a registration of this artifact does; key by key over the general one.")
+    ] = Registration()
+    stages: Annotated[
+        Mapping[str, StageOverrides], Meta(description="What this artifact has otherwise in single stages.")
+    ] = {}
+
+
+class Scan(enum.StrEnum):
+    """What a finding of the static scan means."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
+class RequireSignature(Settings, frozen=True, kw_only=True):
+    """Who may sign; exactly one of the two. Both are files of the runner, never of the tagged commit (absolute)."""
+
+    allowed_signers: Annotated[
+        Connection | None, Meta(description="An SSH allowed-signers file on the runner: an absolute path.")
+    ] = None
+    keyring: Annotated[Connection | None, Meta(description="A GnuPG keyring on the runner: an absolute path.")] = None
+
+
+class Limits(Settings, frozen=True, kw_only=True):
+    """Where a download stops."""
+
+    download_size: Annotated[Size, Meta(description="The most that one model's files may weigh.")] = 10 * GIGABYTE
+    files: Annotated[int, Meta(ge=1, description="The most files that one model may have.")] = 10_000
+    time: Annotated[Duration, Meta(description="The longest that one download may take.")] = 3600.0
+
+
+class Policies(Settings, frozen=True, kw_only=True):
+    """What is refused."""
+
+    scan: Annotated[Scan, Meta(description="Imports of a pickle outside the allow-list: `warn` or `refuse`.")] = (
+        Scan.WARN
+    )
+    allowed_imports: Annotated[
+        tuple[str, ...], Meta(description="Modules that a pickle may import beside those known to be harmless.")
+    ] = ()
+    allow_build: Annotated[
+        bool, Meta(description="Build requirements that have no wheel; runs their code, without credentials.")
+    ] = False
+    require_branch: Annotated[
+        Text | None, Meta(description="A tag counts only on a commit that this branch contains.")
+    ] = None
+    require_signature: Annotated[
+        RequireSignature | None, Meta(description="A tag counts only when one of these signed it.")
+    ] = None
+    moved_tags: Annotated[
+        Literal["refuse", "allow"], Meta(description="A tag that a target knows with another object.")
+    ] = "refuse"
+    limits: Annotated[Limits, Meta(description="Where a download stops.")] = Limits()
+
+
+class Index(Settings, frozen=True, kw_only=True):
+    """A package index beside PyPI, first one wins; only the resolver's process sees its credentials."""
+
+    url: Annotated[Connection, Meta(description="The index's address; credentials in it only as `${env:NAME}`.")]
+    default: Annotated[bool, Meta(description="This one stands in PyPI's place.")] = False
+
+
+class Dvc(Settings, frozen=True, kw_only=True):
+    """Where DVC's objects are, over what .dvc/config of the configuration's ref says."""
+
+    remote: Annotated[Text | None, Meta(description="The remote to download from.")] = None
+    remotes: Annotated[
+        Mapping[str, Remote],
+        Meta(description="Remotes by name, in DVC's own keys; each over the same one of .dvc/config."),
+    ] = {}
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One place to deploy to. In the file ``written`` stands beside the two keys, not below one.
+
+    ``settings`` is the deployer's ``settings_type``, filled; None where the deployer is not installed here.
+    ``written`` holds the same keys with units resolved and ``${env:NAME}`` unexpanded, defaults left out: what a
+    release's identity and a plan may show.
+    """
+
+    deployer: Annotated[Text, Meta(description="The kind of target, such as `local`.")]
+    prune: Annotated[
+        bool, Meta(description="Take a slot down when nothing is assigned to it any more; otherwise say so.")
+    ] = False
+    settings: msgspec.Struct | None = None
+    written: Mapping[str, JSON] = {}
+
+
+class Configuration(Settings, frozen=True, kw_only=True):
+    """tagboat.yaml."""
+
+    targets: Annotated[Mapping[str, Target], Meta(description="The places to deploy to, by a name of yours.")] = {}
+    stages: Annotated[
+        Mapping[str, StageOverrides], Meta(description="The registry's stages, and where a release of each goes.")
+    ] = {}
+    artifacts: Annotated[Mapping[str, Artifact], Meta(description="What is particular to single artifacts.")] = {}
+    smoke: Annotated[
+        tuple[Smoke, ...], Meta(description="Requests that every release must answer before it counts as live.")
+    ] = ()
+    server: Annotated[Server, Meta(description="Settings of the models' servers.")] = Server()
+    policies: Annotated[Policies, Meta(description="What is refused.")] = Policies()
+    registration: Annotated[Registration, Meta(description="What a registration does beyond being recorded.")] = (
+        Registration()
+    )
+    indexes: Annotated[tuple[Index, ...], Meta(description="Package indexes beside PyPI.")] = ()
+    dvc: Annotated[Dvc, Meta(description="Where DVC's objects are.")] = Dvc()
