@@ -44,9 +44,9 @@ class Request:
     """One run.
 
     ``directory``: the checkout, or the folder in it that ``working-directory`` names. ``ref``: a full tag or GTO's
-    shortcut; for rollback and remove ``ARTIFACT#STAGE``; None for reconcile. ``tag_is_gone``: the event deleted the
-    tag ``ref``, so it is not to be resolved but its slots brought to what the registry says. ``artifact``, ``stage``:
-    reconcile these only. ``token`` authenticates fetches; never shown. ``cache``: None means the user's cache folder.
+    shortcut; for rollback and remove ``ARTIFACT#STAGE``; None for reconcile. ``artifact``, ``stage``: reconcile these
+    only (the way a deleted tag comes in, too). ``tag``: rollback and remove write the registry's tag, or else hold the
+    slot. ``token`` authenticates fetches; never shown. ``cache``: None means the user's cache folder.
     ``in_action``: inside the container Action, where nothing outlives the step. ``run_url``: the run, for records.
     """
 
@@ -54,7 +54,6 @@ class Request:
     directory: Path
     environment: Mapping[str, str]
     ref: str | None = None
-    tag_is_gone: bool = False
     artifact: str | None = None
     stage: str | None = None
     config: str = "tagboat.yaml"
