@@ -1,0 +1,201 @@
+"""What a GitHub event asks of Tagboat.
+
+A tag that is pushed is only a nudge: the answer names the tag, or the slots to look at, and never a release. The
+payload is anybody's text; it is read with a limit, its fields are typed, and what is not a registry tag is answered
+with `Nothing` and the reason, so that a workflow that listens to every tag ends at once and green.
+
+Shapes: https://docs.github.com/webhooks/webhook-events-and-payloads.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from entrypoint.errors import NotARegistryTagError, UnsafeContentError, UsageError
+from entrypoint.registry.tags import Tag, parse
+from entrypoint.report.escaping import plain
+from entrypoint.request import Command
+
+PAYLOAD_LIMIT: Final = 25 * 1024 * 1024
+"""Bytes; GitHub's own limit for a payload."""
+
+TAGS: Final = "refs/tags/"
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """Run ``command``: for ``ref``, or for reconcile limited to ``artifact`` and ``stage``; ``why`` in one sentence."""
+
+    command: Command
+    why: str
+    ref: str | None = None
+    artifact: str | None = None
+    stage: str | None = None
+
+
+class Nothing(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing is to be done, and that is in order."""
+
+    why: str
+
+
+class Push(msgspec.Struct, frozen=True):
+    """``push``: a branch or tag was created, moved or deleted. ``ref`` is the full reference."""
+
+    ref: str
+    before: str = ""
+    after: str = ""
+    created: bool = False
+    deleted: bool = False
+    forced: bool = False
+
+    @property
+    def gone(self) -> bool:
+        """GitHub says a deletion twice, by the flag and by the all-zero object id; either will do."""
+        return self.deleted or re.fullmatch("0+", self.after) is not None
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """``create`` and ``delete``: a branch or tag came or went. ``ref`` is its short name."""
+
+    ref: str
+    ref_type: str
+
+
+class Dispatch(msgspec.Struct, frozen=True):
+    """``workflow_dispatch``: a person pressed the button, on ``ref``, with the workflow's own inputs."""
+
+    ref: str = ""
+    inputs: dict[str, Any] | None = None
+
+
+class RepositoryDispatch(msgspec.Struct, frozen=True):
+    """``repository_dispatch``: somebody called the API."""
+
+    client_payload: dict[str, Any] | None = None
+
+
+Payload = TypeVar("Payload")
+
+
+def decide(environment: Mapping[str, str]) -> Act | Nothing:
+    """Say what the event that started this run asks for.
+
+    Raises `UsageError` for a payload that cannot be read or names no tag where it must, and `UnsafeContentError` for a
+    tag that GTO's grammar takes and we refuse.
+    """
+    event = environment.get("GITHUB_EVENT_NAME", "")
+    if event in _DECISIONS:
+        return _DECISIONS[event](environment)
+    if event.startswith("pull_request"):
+        return Nothing(why="a pull request deploys nothing")
+    if not event:
+        raise UsageError(
+            "there is no event", where="GITHUB_EVENT_NAME", hint="Outside of GitHub Actions use `tagboat deploy REF`."
+        )
+    return Nothing(why=f"the event {plain(event)[:60]!r} says nothing about the registry")
+
+
+def _on_push(environment: Mapping[str, str]) -> Act | Nothing:
+    push = _payload(environment, Push)
+    # A branch may be called refs/heads/refs/tags/x or churn#prod#3: only the beginning of the full name counts.
+    if not push.ref.startswith(TAGS):
+        return Nothing(why=f"{plain(push.ref)[:200]} was pushed, which is no tag")
+    return _on_tag(push.ref, gone=push.gone, moved=push.forced and not push.created)
+
+
+def _on_create(environment: Mapping[str, str]) -> Act | Nothing:
+    reference = _payload(environment, Reference)
+    if reference.ref_type != "tag":
+        return Nothing(why=f"the {plain(reference.ref_type)[:20]} {plain(reference.ref)[:200]} is no tag")
+    return _on_tag(TAGS + reference.ref, gone=False, moved=False)
+
+
+def _on_delete(environment: Mapping[str, str]) -> Act | Nothing:
+    reference = _payload(environment, Reference)
+    if reference.ref_type != "tag":
+        return Nothing(why=f"the {plain(reference.ref_type)[:20]} {plain(reference.ref)[:200]} is no tag")
+    return _on_tag(TAGS + reference.ref, gone=True, moved=False)
+
+
+def _on_tag(ref: str, *, gone: bool, moved: bool) -> Act | Nothing:
+    """``ref`` is full: exactly one refs/tags/ is ours to take off, and `parse` takes off one."""
+    name = ref.removeprefix(TAGS)
+    try:
+        tag: Tag = parse(ref)
+    except NotARegistryTagError as error:
+        return Nothing(why=f"{plain(name)[:200]} is not a registry tag: {plain(error.message)[:300]}")
+    except UnsafeContentError:
+        if gone:
+            return Nothing(why=f"{plain(name)[:200]} is gone, and was no tag we would act on")
+        raise
+    if gone:
+        # Nothing can be read from a tag that is gone; what its slots should hold, the registry says.
+        why = f"the tag {plain(name)[:200]} was deleted: its slots are brought to what the registry says now"
+        return Act(command=Command.RECONCILE, artifact=tag.artifact, stage=tag.stage, why=why)
+    why = f"the tag {plain(name)[:200]} was {'moved' if moved else 'pushed'}"
+    return Act(command=Command.DEPLOY, ref=ref, why=why)
+
+
+def _on_workflow_dispatch(environment: Mapping[str, str]) -> Act | Nothing:
+    dispatch = _payload(environment, Dispatch)
+    ref = (dispatch.inputs or {}).get("ref")
+    if isinstance(ref, str) and ref:
+        return Act(command=Command.DEPLOY, ref=ref, why=f"{plain(ref)[:200]} was asked for by hand")
+    if dispatch.ref.startswith(TAGS):
+        return _on_tag(dispatch.ref, gone=False, moved=False)
+    raise UsageError(
+        "no tag was named",
+        where="workflow_dispatch",
+        hint="Give the workflow an input `ref`, run it on a tag, or set `command: reconcile`.",
+    )
+
+
+def _on_repository_dispatch(environment: Mapping[str, str]) -> Act | Nothing:
+    ref = (_payload(environment, RepositoryDispatch).client_payload or {}).get("ref")
+    if isinstance(ref, str) and ref:
+        return Act(command=Command.DEPLOY, ref=ref, why=f"{plain(ref)[:200]} was asked for through the API")
+    raise UsageError(
+        "no tag was named", where="repository_dispatch", hint='Send it as {"client_payload": {"ref": "churn#prod#3"}}.'
+    )
+
+
+def _on_schedule(_environment: Mapping[str, str]) -> Act | Nothing:
+    return Act(command=Command.RECONCILE, why="it is time to reconcile")
+
+
+_DECISIONS: Final[Mapping[str, Callable[[Mapping[str, str]], Act | Nothing]]] = {
+    "push": _on_push,
+    "create": _on_create,
+    "delete": _on_delete,
+    "workflow_dispatch": _on_workflow_dispatch,
+    "repository_dispatch": _on_repository_dispatch,
+    "schedule": _on_schedule,
+}
+
+
+def _payload(environment: Mapping[str, str], shape: type[Payload]) -> Payload:
+    where = "GITHUB_EVENT_PATH"
+    hint = "GitHub's runner writes the event there; outside of it use `tagboat deploy REF`."
+    path = environment.get(where)
+    if not path:
+        raise UsageError("the event's payload is missing", where=where, hint=hint)
+    try:
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError("the event's payload is not a file", where=where, hint=hint)
+        if status.st_size > PAYLOAD_LIMIT:
+            raise UsageError(f"the event's payload has {status.st_size:,} bytes", where=where, hint=hint)
+        with Path(path).open("rb") as file:
+            content = file.read(PAYLOAD_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the event's payload cannot be read: {error}", where=where, hint=hint) from error
+    try:
+        return msgspec.json.decode(content, type=shape)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UsageError(f"the event's payload is not what GitHub sends: {error}", where=where, hint=hint) from error
