@@ -26,6 +26,8 @@ class Command(enum.StrEnum):
     """Go back to the last verified release of the slot ``ref``."""
     REMOVE = "remove"
     """Take the slot ``ref`` down."""
+    RELEASE_HOLD = "release-hold"
+    """Let events and reconcile at the held slot ``ref`` again."""
 
 
 class ConfigRef(enum.StrEnum):
@@ -47,7 +49,9 @@ class Request:
     shortcut; for rollback and remove ``ARTIFACT#STAGE``; None for reconcile. ``artifact``, ``stage``: reconcile these
     only (the way a deleted tag comes in, too). ``tag``: rollback and remove write the registry's tag, or else hold the
     slot. ``token`` authenticates fetches; never shown. ``cache``: None means the user's cache folder.
-    ``in_action``: inside the container Action, where nothing outlives the step. ``run_url``: the run, for records.
+    ``fetch``: read the remote's tags first, where there is a remote. ``tag``: rollback and remove write the tag that says
+    so, or with False hold the slot; ``push``: and push it. ``version``: what rollback goes back to, or None for the one
+    verified before. ``in_action``: inside the container Action, where nothing outlives the step. ``run_url``: the run, for records.
     """
 
     command: Command
@@ -60,7 +64,10 @@ class Request:
     config_ref: ConfigRef = ConfigRef.WORKING_TREE
     dry_run: bool = False
     retry: bool = False
+    fetch: bool = True
     tag: bool = True
+    push: bool = True
+    version: str | None = None
     token: str | None = field(default=None, repr=False)
     cache: Path | None = None
     in_action: bool = False
@@ -71,7 +78,7 @@ class Request:
 
 
 class Handle(Protocol):
-    """The pipeline, as its callers see it: `entrypoint.pipeline.handle`."""
+    """A run, as its callers see it: `entrypoint.run.run`."""
 
     def __call__(self, request: Request) -> Verdict:
         """Do what is asked, and say how it ended. Raises `TagboatError` only where no verdict can be reached."""
