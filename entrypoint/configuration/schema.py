@@ -56,6 +56,13 @@ class Expect(Settings, frozen=True, kw_only=True):
 class Smoke(Settings, frozen=True, kw_only=True):
     """One request that a release must answer before it counts as live."""
 
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.path is not None and self.method != "predict":
+            raise ValueError("method and path exclude each other", "A method is served at /<method>: keep one of them.")
+        if self.input is not UNSET and self.input_file is not None:
+            raise ValueError("input and input-file exclude each other", "Keep one of them.")
+
     method: Annotated[MethodName, Meta(description="The model's method, served at `/<method>`.")] = "predict"
     path: Annotated[
         UrlPath | None,
@@ -167,6 +174,11 @@ class RequireSignature(Settings, frozen=True, kw_only=True):
         Connection | None, Meta(description="An SSH allowed-signers file on the runner: an absolute path.")
     ] = None
     keyring: Annotated[Connection | None, Meta(description="A GnuPG keyring on the runner: an absolute path.")] = None
+
+    def __post_init__(self) -> None:
+        """Hold to exactly one of the two."""
+        if (self.allowed_signers is None) == (self.keyring is None):
+            raise ValueError("exactly one of allowed-signers and keyring is needed")
 
 
 class Limits(Settings, frozen=True, kw_only=True):
