@@ -46,18 +46,20 @@ class Request:
     """One run.
 
     ``directory``: the checkout, or the folder in it that ``working-directory`` names. ``ref``: a full tag or GTO's
-    shortcut; for rollback and remove ``ARTIFACT#STAGE``; None for reconcile. ``artifact``, ``stage``: reconcile these
-    only (the way a deleted tag comes in, too). ``tag``: rollback and remove write the registry's tag, or else hold the
-    slot. ``token`` authenticates fetches; never shown. ``cache``: None means the user's cache folder.
-    ``fetch``: read the remote's tags first, where there is a remote. ``tag``: rollback and remove write the tag that says
-    so, or with False hold the slot; ``push``: and push it. ``version``: what rollback goes back to, or None for the one
-    verified before. ``in_action``: inside the container Action, where nothing outlives the step. ``run_url``: the run, for records.
+    shortcut; for rollback and remove ``ARTIFACT#STAGE``; None for reconcile. ``tag_is_gone``: the event deleted the
+    tag ``ref``, so that it is not to be resolved, but what it touched brought to what the registry says without it.
+    ``artifact``, ``stage``: reconcile these only. ``fetch``: read the remote's tags first, where there is a remote.
+    ``tag``: rollback and remove write the tag that says so, or with False hold the slot; ``push``: and push it.
+    ``version``: what rollback goes back to, or None for the one verified before. ``token`` authenticates fetches;
+    never shown. ``cache``: None means the user's cache folder. ``in_action``: inside the container Action, where
+    nothing outlives the step. ``run_url``: the run, for records.
     """
 
     command: Command
     directory: Path
     environment: Mapping[str, str]
     ref: str | None = None
+    tag_is_gone: bool = False
     artifact: str | None = None
     stage: str | None = None
     config: str = "tagboat.yaml"

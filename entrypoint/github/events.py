@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from entrypoint.errors import NotARegistryTagError, UnsafeContentError, UsageError
-from entrypoint.registry.tags import Tag, parse
+from entrypoint.registry.tags import parse
 from entrypoint.report.escaping import plain
 from entrypoint.request import Command
 
@@ -29,13 +29,15 @@ TAGS: Final = "refs/tags/"
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """Run ``command``: for ``ref``, or for reconcile limited to ``artifact`` and ``stage``; ``why`` in one sentence."""
+    """Run ``command``, for ``ref`` where it is given; ``why`` in one sentence.
+
+    ``tag_is_gone``: the tag was deleted; what it touched is to be brought to what the registry says without it.
+    """
 
     command: Command
     why: str
     ref: str | None = None
-    artifact: str | None = None
-    stage: str | None = None
+    tag_is_gone: bool = False
 
 
 class Nothing(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +129,7 @@ def _on_tag(ref: str, *, gone: bool, moved: bool) -> Act | Nothing:
     """``ref`` is full: exactly one refs/tags/ is ours to take off, and `parse` takes off one."""
     name = ref.removeprefix(TAGS)
     try:
-        tag: Tag = parse(ref)
+        parse(ref)
     except NotARegistryTagError as error:
         return Nothing(why=f"{plain(name)[:200]} is not a registry tag: {plain(error.message)[:300]}")
     except UnsafeContentError:
@@ -137,7 +139,7 @@ def _on_tag(ref: str, *, gone: bool, moved: bool) -> Act | Nothing:
     if gone:
         # Nothing can be read from a tag that is gone; what its slots should hold, the registry says.
         why = f"the tag {plain(name)[:200]} was deleted: its slots are brought to what the registry says now"
-        return Act(command=Command.RECONCILE, artifact=tag.artifact, stage=tag.stage, why=why)
+        return Act(command=Command.DEPLOY, ref=ref, tag_is_gone=True, why=why)
     why = f"the tag {plain(name)[:200]} was {'moved' if moved else 'pushed'}"
     return Act(command=Command.DEPLOY, ref=ref, why=why)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -46,6 +47,7 @@ class Runner:
         self._stopped: str | None = None
         self._group_open = False
         self._annotated: Counter[Kind] = Counter()
+        self._lock = threading.RLock()
 
     def output(self, name: str, value: str) -> None:
         """Set an output of the step; the value may hold anything and remains one value."""
@@ -129,17 +131,19 @@ class Runner:
             self._command("endgroup")
 
     def _command(self, name: str, data: str = "", properties: Mapping[str, str] | None = None) -> None:
-        fenced = self._stopped is not None
-        if fenced:
-            self._resume()
         listed = ",".join(f"{key}={_escaped_property(value)}" for key, value in (properties or {}).items())
-        self._print(f"::{name}{' ' if listed else ''}{listed}::{_escaped(data)}")
-        if fenced:
-            self._stop()
+        with self._lock:
+            fenced = self._stopped is not None
+            if fenced:
+                self._resume()
+            self._print(f"::{name}{' ' if listed else ''}{listed}::{_escaped(data)}")
+            if fenced:
+                self._stop()
 
     def _print(self, line: str) -> None:
-        self._log.write(_encodable(line) + "\n")
-        self._log.flush()
+        with self._lock:
+            self._log.write(_encodable(line) + "\n")
+            self._log.flush()
 
     def _append(self, variable: str, content: str) -> None:
         path = self._environment.get(variable)

@@ -1,18 +1,19 @@
-"""The verdict and a run's progress for a person: rich on a terminal, plain lines elsewhere."""
+"""The verdict for a person, by rich: colours on a terminal, plain text elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final
 
 from entrypoint.report.escaping import plain, shortened
-from entrypoint.report.progress import Progress
+from entrypoint.report.listeners import PlainProgress, TerminalProgress, progress_for
 from entrypoint.report.verdict import Preflight, SlotVerdict, Status, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+__all__ = ["PlainProgress", "TerminalProgress", "progress_for", "show"]
 
 STYLES: Final = {
     Status.UNCHANGED: "green",
@@ -26,110 +27,6 @@ STYLES: Final = {
 }
 
 REASON_LIMIT: Final = 2_000
-
-
-def progress_for(stream: TextIO) -> Progress:
-    """The listener that suits a stream: a terminal gets colours and a moving line, a pipe or file plain lines."""
-    return TerminalProgress(stream) if stream.isatty() else PlainProgress(stream)
-
-
-class PlainProgress:
-    """Lines that read well in a file; no line is written twice for the same quarter of a step."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._secrets: list[str] = []
-        self._indent = ""
-        self._last: tuple[str, int] | None = None
-
-    @contextmanager
-    def section(self, title: str) -> Iterator[None]:
-        """A heading, and what follows indented."""
-        self._line(title)
-        before, self._indent = self._indent, self._indent + "  "
-        try:
-            yield
-        finally:
-            self._indent = before
-
-    def step(self, name: str, detail: str = "", *, progress: float | None = None, seconds: float | None = None) -> None:
-        """A line for a step that is done, and one for each quarter on the way."""
-        suffix = f": {detail}" if detail else ""
-        if progress is None:
-            self._line(f"{name}{suffix}" + ("" if seconds is None else f" ({seconds:.1f} s)"))
-        elif (quarter := (name, int(progress * 4))) != self._last:
-            self._last = quarter
-            self._line(f"{name} {progress:.0%}{suffix}")
-
-    def note(self, text: str) -> None:
-        """A line."""
-        self._line(text)
-
-    def warn(self, text: str) -> None:
-        """A line that says it is a warning."""
-        self._line(f"warning: {text}")
-
-    def output(self, text: str) -> None:
-        """What a child printed, set off."""
-        for line in text.rstrip("\n").split("\n"):
-            self._line(f"| {line}")
-
-    def secret(self, value: str) -> None:
-        """Show asterisks instead of this value from now on."""
-        if value.strip():
-            self._secrets.append(value)
-
-    def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return plain(text)
-
-    def _line(self, text: str) -> None:
-        self._stream.write(f"{self._indent}{self._clean(text)}\n")
-        self._stream.flush()
-
-
-class TerminalProgress(PlainProgress):
-    """The same on a terminal: steps tick off, and a step under way shows a bar on the last line."""
-
-    def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console
-
-        super().__init__(stream)
-        self._console: Console = Console(file=stream, highlight=False)
-
-    @contextmanager
-    def section(self, title: str) -> Iterator[None]:
-        """A bold heading."""
-        self._print(title, "bold")
-        before, self._indent = self._indent, self._indent + "  "
-        try:
-            yield
-        finally:
-            self._indent = before
-
-    def step(self, name: str, detail: str = "", *, progress: float | None = None, seconds: float | None = None) -> None:
-        """A tick for a step that is done, a bar for one under way."""
-        if progress is not None:
-            filled = round(max(0.0, min(1.0, progress)) * 24)
-            bar = "━" * filled + "╌" * (24 - filled)
-            line = f"{self._indent}{bar} {self._clean(name)} {progress:4.0%} {self._clean(detail)}"
-            self._stream.write(f"\r\x1b[2K{line[: self._console.width - 1]}")
-            self._stream.flush()
-            return
-        took = "" if seconds is None else f"  {seconds:.1f} s"
-        self._print(f"✓ {name}{f': {detail}' if detail else ''}{took}", "green")
-
-    def warn(self, text: str) -> None:
-        """A yellow line."""
-        self._print(f"warning: {text}", "yellow")
-
-    def _line(self, text: str) -> None:
-        self._print(text, "")
-
-    def _print(self, text: str, style: str) -> None:
-        self._stream.write("\r\x1b[2K")
-        self._console.print(f"{self._indent}{self._clean(text)}", style=style, markup=False)
 
 
 def show(verdict: Verdict, console: Console | None = None) -> None:
@@ -168,8 +65,8 @@ def _table(verdict: Verdict) -> RenderableType:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("slot", "version", "status", "where", "took"):
-        table.add_column(heading)
+    for heading in ("slot", "version", "status", "answers at", "took"):
+        table.add_column(heading, no_wrap=heading in {"version", "status", "took"}, overflow="fold")
     for slot in verdict.slots:
         moved = slot.changed and slot.previous and slot.previous != slot.version
         versions = f"{slot.previous} → {slot.version or 'none'}" if moved else slot.version or "none"
