@@ -1,0 +1,96 @@
+"""The wheel of `tagboat-server`: inside Tagboat's own wheel, or made from the checkout's serving/ when asked for.
+
+An installed Tagboat holds the wheel in deployers/wrapping/server/ (hatch_build.py puts it there). In a checkout, which
+an editable install points to, it is made anew whenever serving/ has changed, so it is never stale; serving/ itself is
+only read.
+"""
+
+from __future__ import annotations
+
+import email.parser
+import hashlib
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import msgspec
+
+from deployers.errors import TagboatError
+from deployers.wrapping import wheel_writing
+
+HERE = Path(__file__).resolve().parent
+
+
+class ServerWheel(msgspec.Struct, frozen=True, kw_only=True):
+    """The server's wheel. ``sha256``: 64 hexadecimal digits. ``requires``: its Requires-Dist, extras in the markers."""
+
+    path: Path
+    sha256: str
+    version: str
+    requires_python: str
+    requires: tuple[str, ...]
+
+    def requirements(self, extra: str | None = None) -> tuple[str, ...]:
+        """What the server itself needs, with one of its extras; markers of the platform stay in the lines."""
+        from packaging.requirements import Requirement
+
+        chosen = []
+        for line in self.requires:
+            requirement = Requirement(line)
+            marker = str(requirement.marker or "")
+            if "extra ==" in marker and not (extra and f'extra == "{extra}"' in marker):
+                continue
+            chosen.append(_without_extra(requirement, extra))
+        return tuple(chosen)
+
+
+def find(cache: Path, *, package: Path = HERE) -> ServerWheel:
+    """The server's wheel. ``cache``: where one made from a checkout is kept.
+
+    ``package``: the folder of deployers/wrapping, for tests. Raises `TagboatError` when this installation has none.
+    """
+    serving = package.parent.parent / "serving"
+    if (serving / "pyproject.toml").is_file():
+        return _opened(_made(serving, cache))
+    packed = sorted((package / "server").glob("tagboat_server-*.whl"))
+    if len(packed) != 1:
+        raise TagboatError(
+            f"this installation of Tagboat holds {len(packed)} wheels of tagboat-server instead of one",
+            where=str(package / "server"),
+            hint="Install Tagboat again from its wheel, its sdist or a whole checkout.",
+        )
+    return _opened(packed[0])
+
+
+def _made(serving: Path, cache: Path) -> Path:
+    folder = cache / "server" / wheel_writing.fingerprint(serving)[:32]
+    present = sorted(folder.glob("*.whl"))
+    if present:
+        return present[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder) as making:
+        wheel = wheel_writing.write(serving, Path(making))
+        os.replace(wheel, folder / wheel.name)
+        return folder / wheel.name
+
+
+def _opened(path: Path) -> ServerWheel:
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.parser.BytesParser().parsebytes(archive.read(name))
+    return ServerWheel(
+        path=path,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        version=metadata["Version"],
+        requires_python=metadata["Requires-Python"],
+        requires=tuple(metadata.get_all("Requires-Dist", [])),
+    )
+
+
+def _without_extra(requirement: object, extra: str | None) -> str:
+    """The requirement with the extra's own condition taken out of its marker (wheel_writing puts it last)."""
+    line = str(requirement)
+    for condition in (f' and extra == "{extra}"', f'; extra == "{extra}"'):
+        line = line.replace(condition, "")
+    return line
