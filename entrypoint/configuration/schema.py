@@ -7,6 +7,7 @@ lays them over one another); everywhere else the default stands here.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,31 @@ Count = Annotated[int, Meta(ge=1)]
 Text = Annotated[str, Meta(min_length=1)]
 MethodName = Annotated[str, Meta(pattern=rf"^[A-Za-z_][A-Za-z0-9_]*{END}")]
 UrlPath = Annotated[str, Meta(pattern=rf"^/[\x21-\x7e]*{END}")]
+ContentType = Annotated[str, Meta(pattern=rf"^[\x20-\x7e]+{END}")]
+REPOSITORY_PATH = rf"^(?![/-])(?![\s\S]*(^|/)\.\.(/|{END}))[^\x00-\x1f\x7f\\]+{END}"
+RepositoryPath = Annotated[str, Meta(pattern=REPOSITORY_PATH)]
+"""A file or folder inside the repository: relative, with slashes, without `..`."""
+TargetName = Annotated[
+    str,
+    Meta(
+        pattern=rf"^[a-z0-9]([a-z0-9-]{{0,61}}[a-z0-9])?{END}",
+        description="A target's name has at most 63 lower-case letters, digits and hyphens.",
+    ),
+]
+StageName = Annotated[
+    str,
+    Meta(
+        pattern=rf"^[A-Za-z0-9]([A-Za-z0-9/_-]*[A-Za-z0-9])?{END}",
+        description="A stage's name has letters, digits, -, _ and /, as GTO has it.",
+    ),
+]
+ArtifactName = Annotated[
+    str,
+    Meta(
+        pattern=rf"^([A-Za-z0-9_][A-Za-z0-9_./-]*:)?[A-Za-z0-9]([A-Za-z0-9/_-]*[A-Za-z0-9])?{END}",
+        description="An artifact's name as `tagboat show` prints it, such as churn or models/nlp:bert.",
+    ),
+]
 PythonVersion = Annotated[str, Meta(pattern=rf"^3\.[0-9]{{1,2}}(\.[0-9]{{1,2}})?{END}")]
 
 MEGABYTE = 1_000_000
@@ -72,12 +98,10 @@ class Smoke(Settings, frozen=True, kw_only=True):
     ] = None
     input: Annotated[JSON | UnsetType, Meta(description="The request's body, as JSON.")] = UNSET
     input_file: Annotated[
-        Text | None,
+        RepositoryPath | None,
         Meta(description="A file beside tagboat.yaml that holds the body, instead of `input`."),
     ] = None
-    content_type: Annotated[str, Meta(pattern=rf"^[\x20-\x7e]+{END}", description="What the body is.")] = (
-        "application/json"
-    )
+    content_type: Annotated[ContentType, Meta(description="What the body is.")] = "application/json"
     expect: Annotated[Expect, Meta(description="What the answer must be; without it: status 200.")] = Expect()
     timeout: Annotated[Duration, Meta(description="How long the answer may take.")] = 60.0
 
@@ -127,8 +151,16 @@ class StageOverrides(Settings, frozen=True, kw_only=True):
 class Artifact(Settings, frozen=True, kw_only=True):
     """What is particular to one artifact, by the name that `tagboat show` prints."""
 
+    def __post_init__(self) -> None:
+        """Keep the requirements' file inside the repository."""
+        if isinstance(self.requirements, str) and not re.search(REPOSITORY_PATH, self.requirements):
+            raise ValueError(
+                "requirements names no file inside the repository",
+                "Give a path relative to its root, or a list of requirements.",
+            )
+
     path: Annotated[
-        Text | None,
+        RepositoryPath | None,
         Meta(description="The model's file or folder, where the registry's annotations name none."),
     ] = None
     format: Annotated[
@@ -136,7 +168,7 @@ class Artifact(Settings, frozen=True, kw_only=True):
         Meta(description="The model's format, where its files do not tell."),
     ] = None
     requirements: Annotated[
-        str | tuple[str, ...] | None,
+        str | tuple[Text, ...] | None,  # msgspec 0.22: a union of a list and a str with a pattern corrupts memory
         Meta(description="A requirements.txt or pyproject.toml of the tagged commit, or the requirements themselves."),
     ] = None
     python: Annotated[
@@ -146,7 +178,7 @@ class Artifact(Settings, frozen=True, kw_only=True):
         ),
     ] = None
     code: Annotated[
-        tuple[str, ...], Meta(description="Files and folders of the tagged commit that the model imports.")
+        tuple[RepositoryPath, ...], Meta(description="Files and folders of the tagged commit that the model imports.")
     ] = ()
     server: Annotated[Server, Meta(description="Server settings of this artifact in every stage.")] = Server()
     smoke: Annotated[
@@ -156,7 +188,7 @@ class Artifact(Settings, frozen=True, kw_only=True):
         Registration, Meta(description="What a registration of this artifact does; key by key over the general one.")
     ] = Registration()
     stages: Annotated[
-        Mapping[str, StageOverrides], Meta(description="What this artifact has otherwise in single stages.")
+        Mapping[StageName, StageOverrides], Meta(description="What this artifact has otherwise in single stages.")
     ] = {}
 
 
@@ -249,11 +281,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 class Configuration(Settings, frozen=True, kw_only=True):
     """tagboat.yaml."""
 
-    targets: Annotated[Mapping[str, Target], Meta(description="The places to deploy to, by a name of yours.")] = {}
-    stages: Annotated[
-        Mapping[str, StageOverrides], Meta(description="The registry's stages, and where a release of each goes.")
+    targets: Annotated[
+        Mapping[TargetName, Target], Meta(description="The places to deploy to, by a name of yours.")
     ] = {}
-    artifacts: Annotated[Mapping[str, Artifact], Meta(description="What is particular to single artifacts.")] = {}
+    stages: Annotated[
+        Mapping[StageName, StageOverrides], Meta(description="The registry's stages, and where a release of each goes.")
+    ] = {}
+    artifacts: Annotated[
+        Mapping[ArtifactName, Artifact], Meta(description="What is particular to single artifacts.")
+    ] = {}
     smoke: Annotated[
         tuple[Smoke, ...], Meta(description="Requests that every release must answer before it counts as live.")
     ] = ()
