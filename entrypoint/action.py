@@ -10,6 +10,7 @@ import contextlib
 import re
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -61,7 +62,7 @@ def run(
     step = Surroundings(environment=environment, log=log or sys.stdout, clock=clock, handle=handle)
     runner = Runner(environment, step.log)
     started = clock()
-    with runner.fenced(), _one_interrupt():
+    with runner.fenced(), _one_interrupt() as deafen:
         runner.mask(environment.get("INPUT_TOKEN", ""))
         inputs: Inputs | None = None
         try:
@@ -75,6 +76,7 @@ def run(
         except Exception as error:  # noqa: BLE001 - the step must still end with outputs and a summary
             runner.say(traceback.format_exc())
             verdict = Verdict(failure=_defect(error))
+        deafen()
         try:
             report(verdict, runner, environment, inputs)
         except TagboatError as error:
@@ -210,28 +212,28 @@ def _lines(verdict: Verdict) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _one_interrupt() -> Iterator[None]:
-    """SIGINT and SIGTERM interrupt the run once; what unwinds after that is not interrupted again.
+def _one_interrupt() -> Iterator[Callable[[], None]]:
+    """SIGINT and SIGTERM interrupt the run once; what unwinds after that, or after `deafen`, is not interrupted.
 
     GitHub sends SIGINT, 7.5 s later SIGTERM, and 2.5 s later kills. Handlers rather than SIG_IGN: a child that is
     started while we tidy up must not inherit that it is deaf.
     """
-    interrupted = False
+    deaf = False
+
+    def deafen() -> None:
+        nonlocal deaf
+        deaf = True
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal interrupted
-        if not interrupted:
-            interrupted = True
+        if not deaf:
+            deafen()
             raise KeyboardInterrupt
 
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, interrupt)
-    except ValueError:  # not the main thread: whoever started us has the signals
-        pass
-    try:
-        yield
+        yield deafen
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

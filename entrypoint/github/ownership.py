@@ -1,4 +1,4 @@
-"""Giving back what a run wrote as root: a container's step leaves nothing behind that the runner's user cannot delete."""
+"""Giving back what a run wrote as root, so that a container leaves nothing that the runner's user cannot delete."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ def give_back(
     folder: Path,
     since: float,
     *,
-    user: Callable[[], int] = getattr(os, "geteuid", lambda: -1),
-    chown: Chown | None = getattr(os, "chown", None),
+    user: Callable[[], int] | None = None,
+    chown: Chown | None = None,
 ) -> int:
     """Give what this process's user made below ``folder`` since then (Unix seconds) to the folder's owner.
 
     Links are neither followed nor trusted: each name is changed through the open folder that it was found in. Returns
-    how many were changed; what cannot be changed stays as it is.
+    how many were changed; what cannot be changed stays as it is. Does nothing where there are no owners (Windows).
     """
-    if chown is None or user() != 0:
+    user, chown = user or getattr(os, "geteuid", None), chown or getattr(os, "chown", None)
+    if chown is None or user is None or user() != 0:
         return 0
     owner = folder.stat()
     if owner.st_uid == 0:
