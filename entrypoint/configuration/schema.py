@@ -137,7 +137,7 @@ class Registration(Settings, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StageOverrides(Settings, frozen=True, kw_only=True):
-    """A stage, or what one artifact has otherwise there."""
+    """A stage; or, below an artifact, what that artifact has otherwise in it."""
 
     targets: Annotated[
         tuple[str, ...] | UnsetType, Meta(description="The targets that a release of this stage goes to.")
@@ -263,8 +263,9 @@ class Dvc(Settings, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """One place to deploy to. In the file ``written`` stands beside the two keys, not below one.
+    """One place to deploy to.
 
+    In the file the deployer's own keys stand beside these two.
     ``settings`` is the deployer's ``settings_type``, filled; None where the deployer is not installed here.
     ``written`` holds the same keys with units resolved and ``${env:NAME}`` unexpanded, defaults left out: what a
     release's identity and a plan may show.
