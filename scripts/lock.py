@@ -12,6 +12,7 @@ LOCKS = {
     "runner.lock": ["pyproject.toml", "--all-extras"],
     "dev.lock": ["pyproject.toml", "serving/pyproject.toml", "--group", "pyproject.toml:dev"],
     "demo.lock": ["requirements/demo.in"],
+    "build.lock": ["requirements/build.in"],
 }
 
 
