@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import email.parser
 import hashlib
-import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -71,8 +70,7 @@ def _made(serving: Path, cache: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder) as making:
         wheel = wheel_writing.write(serving, Path(making))
-        os.replace(wheel, folder / wheel.name)
-        return folder / wheel.name
+        return wheel.replace(folder / wheel.name)
 
 
 def _opened(path: Path) -> ServerWheel:

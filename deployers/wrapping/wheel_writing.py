@@ -24,6 +24,8 @@ from typing import Any
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the earliest that a zip can say."""
 
+WHEEL = b"Wheel-Version: 1.0\nGenerator: tagboat\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
 KNOWN = {
     "project": {"name", "version", "description", "license", "requires-python", "dependencies",
                 "optional-dependencies", "scripts", "classifiers", "keywords", "readme", "urls"},
@@ -61,8 +63,7 @@ def write(folder: Path, destination: Path) -> Path:
     members = [(name, path.read_bytes()) for name, path in sources(folder)]
     records = f"{stem}.dist-info"
     members.append((f"{records}/METADATA", _metadata(project, folder).encode()))
-    members.append((f"{records}/WHEEL", b"Wheel-Version: 1.0\nGenerator: tagboat\nRoot-Is-Purelib: true\n"
-                                        b"Tag: py3-none-any\n"))  # fmt: skip
+    members.append((f"{records}/WHEEL", WHEEL))
     if project.get("scripts"):
         scripts = "".join(f"{name} = {target}\n" for name, target in sorted(project["scripts"].items()))
         members.append((f"{records}/entry_points.txt", f"[console_scripts]\n{scripts}".encode()))
