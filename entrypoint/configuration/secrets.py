@@ -20,7 +20,7 @@ LOOKS = {
     "a Docker token": r"\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}",
     "an Azure account key": r"AccountKey=[A-Za-z0-9+/=]{40,}",
     "a private key": r"-----BEGIN (?:[A-Z]+ ){0,2}PRIVATE KEY",
-    "a password in an address": r"[a-z][a-z0-9+.-]{0,20}://[^/\s:@'\"]{0,200}:(?!\$\{env:)[^/\s@'\"]{1,200}@",
+    "a password in an address": r"[a-z][a-z0-9+.-]{0,20}://(?:\$\{env:\w{1,100}\}|[^/\s:@'\"$]){0,200}:(?!\$\{env:)[^/\s@'\"]{1,200}@",
 }
 """How providers' secrets look, by their documented prefixes."""
 
