@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from entrypoint.errors import NotARegistryTagError, UnsafeContentError, UsageError
-from entrypoint.registry.tags import parse
+from entrypoint.registry.tags import TagAction, parse
 from entrypoint.report.escaping import plain
 from entrypoint.request import Command
 
@@ -129,13 +129,15 @@ def _on_tag(ref: str, *, gone: bool, moved: bool) -> Act | Nothing:
     """``ref`` is full: exactly one refs/tags/ is ours to take off, and `parse` takes off one."""
     name = ref.removeprefix(TAGS)
     try:
-        parse(ref)
+        tag = parse(ref)
     except NotARegistryTagError as error:
         return Nothing(why=f"{plain(name)[:200]} is not a registry tag: {plain(error.message)[:300]}")
     except UnsafeContentError:
         if gone:
             return Nothing(why=f"{plain(name)[:200]} is gone, and was no tag we would act on")
         raise
+    if tag.action is TagAction.CREATE:
+        return Nothing(why=f"{plain(name)[:200]} is a name that GTO keeps for itself, and means nothing yet")
     if gone:
         # Nothing can be read from a tag that is gone; what its slots should hold, the registry says.
         why = f"the tag {plain(name)[:200]} was deleted: its slots are brought to what the registry says now"
@@ -199,5 +201,5 @@ def _payload(environment: Mapping[str, str], shape: type[Payload]) -> Payload:
         raise UsageError(f"the event's payload cannot be read: {error}", where=where, hint=hint) from error
     try:
         return msgspec.json.decode(content, type=shape)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"the event's payload is not what GitHub sends: {error}", where=where, hint=hint) from error
