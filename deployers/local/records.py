@@ -1,0 +1,111 @@
+"""What is written down, and read back by later versions: JSON with a schema number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from deployers.base import FailedRelease, Hold, Release, Slot, TagRecord, VerifiedRelease
+from deployers.errors import ConfigurationError
+from deployers.local.files import write_whole
+
+SCHEMA = 1
+
+KEPT_VERIFIED = 5
+"""So many verified releases can be rolled back to; their bundles are kept."""
+
+KEPT_FAILED = 20
+"""So many failed releases are remembered."""
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """What was begun and is not done: apply, rollback or remove; ``since`` in Unix seconds."""
+
+    id: str
+    kind: str
+    release_id: str | None
+    since: float
+
+
+class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One slot. ``live``: the id of the server that ought to serve; ``since``: Unix seconds since it does."""
+
+    slot: Slot
+    schema: int = SCHEMA
+    port: int | None = None
+    live: str | None = None
+    since: float | None = None
+    operation: Operation | None = None
+    tag: TagRecord | None = None
+    held: Hold | None = None
+    verified: Sequence[VerifiedRelease] = ()
+    failed: Sequence[FailedRelease] = ()
+
+    def with_verified(self, verified: VerifiedRelease) -> SlotRecord:
+        """Newest first, each release once; what is verified now is no failure any more."""
+        others = [kept for kept in self.verified if kept.release_id != verified.release_id]
+        failed = [kept for kept in self.failed if kept.release_id != verified.release_id]
+        return msgspec.structs.replace(self, verified=(verified, *others)[:KEPT_VERIFIED], failed=tuple(failed))
+
+    def with_failed(self, failure: FailedRelease) -> SlotRecord:
+        """Newest first, each release once; what failed now is nothing to roll back to."""
+        others = [kept for kept in self.failed if kept.release_id != failure.release_id]
+        verified = [kept for kept in self.verified if kept.release_id != failure.release_id]
+        return msgspec.structs.replace(self, failed=(failure, *others)[:KEPT_FAILED], verified=tuple(verified))
+
+
+class ServerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One process that was started; ``boot`` names the run of the machine; ``started`` in Unix seconds.
+
+    ``grace``: the longest, in seconds, that it may take to drain.
+    """
+
+    id: str
+    release: Release
+    pid: int
+    boot: str
+    started: float
+    grace: float
+    schema: int = SCHEMA
+
+
+Record = TypeVar("Record", SlotRecord, ServerRecord)
+
+
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+def write(path: Path, record: SlotRecord | ServerRecord) -> None:
+    """Write a record in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+
+def read(path: Path, kind: type[Record]) -> Record | None:
+    """Read a record; None when there is none.
+
+    Raises `ConfigurationError` for one that a newer Tagboat wrote, or that somebody damaged.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        schema = msgspec.json.decode(content, type=_Schema).schema
+        if schema != SCHEMA:
+            raise ConfigurationError(
+                f"the state was written in form {schema}, and this Tagboat knows form {SCHEMA}",
+                where=str(path),
+                hint="Use the newer Tagboat that wrote it.",
+            )
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ConfigurationError(
+            f"the state file is damaged: {error}",
+            where=str(path),
+            hint="Restore it from a backup, or move its folder away and deploy the slot again.",
+        ) from error
