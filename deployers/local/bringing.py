@@ -31,7 +31,6 @@ from deployers.local.records import Operation, SlotRecord, read, write
 from deployers.local.servers import EXIT_MARGIN, Server, Servers, await_ready
 from deployers.local.sockets import HOST, listen_afresh
 
-
 APPLY, ROLLBACK, REMOVE = "apply", "rollback", "removal"
 """The kinds of operation, as they are recorded and shown."""
 
