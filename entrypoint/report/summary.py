@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from entrypoint.report.escaping import Markdown
 from entrypoint.report.templating import render
 from entrypoint.report.verdict import SlotVerdict, Status, Verdict
 
@@ -44,7 +45,9 @@ HEADLINES: Final = {
 def summary(verdict: Verdict, *, run_url: str | None = None, room: int = ROOM) -> str:
     """The page, of at most ``room`` bytes (1,000 at least)."""
     ranked = sorted(verdict.slots, key=lambda slot: -slot.status.badness)
-    page = [render("summary/head.md.j2", verdict=verdict, headline=_headline(verdict), sign=SIGNS[verdict.status])]
+    page = [
+        render("summary/head.md.j2", verdict=verdict, headline=Markdown(_headline(verdict)), sign=SIGNS[verdict.status])
+    ]
     for kept in (ROWS, 20, 5):
         table = render("summary/slots.md.j2", slots=ranked[:kept], more=len(ranked) - kept, signs=SIGNS)
         if ranked and _size(table) < room // 2:
