@@ -136,7 +136,8 @@ class Slotkeeper:
             server, leash = self.servers.start(release, command, launch.environment, grace_of(release))
             undo.callback(server.kill)
             undo.callback(leash.close)
-            await_ready(server, launch.timeout)
+            hint = f"If it only needs longer, raise start-timeout of the target {self.slot.target}."
+            await_ready(server, launch.timeout, hint=hint)
             yield Step(name="candidate", detail="ready, on a private socket", candidate=True)
             came_by = self._put_on_port(server, leash, port)
             undo.pop_all()
@@ -182,7 +183,7 @@ class Slotkeeper:
 
     def _insist(self, server: Server) -> Status | None:
         """Ask a server how it is; one that answers nothing for its whole grace is hung, and ended."""
-        for _ in processes.waiting(server.record.grace):
+        for _ in processes.waiting(max(server.record.grace, server.control.timeout)):
             if (status := server.status()) is not None or not server.alive:
                 return status
         server.kill()

@@ -1,4 +1,4 @@
-"""Becomes a model's server; started by path as ``python -I -S launch.py FOLDER LOG-LIMIT PROGRAM ARGUMENT…``.
+"""Becomes a model's server; started by path as ``python -I -S launch.py FOLDER LOG-LIMIT USER PROGRAM ARGUMENT…``.
 
 No supervisor watches a server, and whoever starts one may be killed at any moment. So:
 
@@ -23,7 +23,7 @@ ALIVE = 4
 
 def main() -> None:
     """Wait for the word, split off the keeper of the log, and become the server."""
-    folder, limit, *command = sys.argv[1:]
+    folder, limit, user, *command = sys.argv[1:]
     os.setsid()
     os.umask(0o077)
     os.chdir(folder)  # noqa: PTH208,RUF100
@@ -43,6 +43,12 @@ def main() -> None:
     os.dup2(into, 2)
     os.close(into)
     os.close(output)
+    if user != "-":
+        # The keeper of the log stays who we were: the leash must be able to end the server.
+        uid, gid = map(int, user.split(":"))
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
     os.execv(command[0], command)  # noqa: S606 - an argument list, no shell
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from deployers.errors import ReleaseFailedError
+from deployers.wrapping.isolation import ModelUser
 
 LOG_LIMIT = 1_000_000
 """Bytes of one log file; a server has at most two."""
@@ -40,13 +41,20 @@ class Leash:
 
 
 def start(
-    folder: Path, command: Sequence[str], environment: Mapping[str, str], write_down: Callable[[int], None]
+    folder: Path,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    write_down: Callable[[int], None],
+    user: ModelUser | None = None,
 ) -> Leash:
     """Start a process with ``folder`` as its working directory and its output in ``folder/log``.
 
     ``write_down`` gets the process id before the process does anything: when it raises, or we are killed meanwhile,
-    nothing runs. The process has an environment of its own and none of our open files.
+    nothing runs. The process has an environment of its own and none of our open files, and runs as ``user``.
     """
+    identity = f"{user.uid}:{user.gid}" if user is not None else "-"
+    if user is not None:
+        os.chown(folder, user.uid, user.gid)
     with contextlib.ExitStack() as stack:
         alive = os.open(folder / "alive", os.O_RDWR | os.O_CREAT, 0o600)
         stack.callback(os.close, alive)
@@ -57,7 +65,7 @@ def start(
         try:
             pid = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-I", "-S", str(LAUNCHER), str(folder), str(LOG_LIMIT), *command],
+                [sys.executable, "-I", "-S", str(LAUNCHER), str(folder), str(LOG_LIMIT), identity, *command],
                 dict(environment),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -134,7 +142,7 @@ def exit_status(pid: int) -> int | None:
 
 
 def waiting(seconds: float) -> Iterator[float]:
-    """Yield the seconds passed, again and again, a little apart, until ``seconds`` are over; at least twice."""
+    """Yield the seconds passed, again and again, a little apart, until ``seconds`` are over."""
     began = time.monotonic()
     pause = 0.005
     yield 0.0

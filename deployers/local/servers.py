@@ -14,6 +14,7 @@ from deployers.local import processes
 from deployers.local.control import Control, ControlError, Status
 from deployers.local.files import PRIVATE, remove_folder
 from deployers.local.records import ServerRecord, read, write
+from deployers.wrapping.isolation import ModelUser
 
 KEPT_LOGS = 3
 """The logs of so many ended servers are kept for whoever looks for the reason."""
@@ -99,9 +100,14 @@ class Servers:
         return None
 
     def start(
-        self, release: Release, command: Sequence[str], environment: Mapping[str, str], grace: float
+        self,
+        release: Release,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        grace: float,
+        user: ModelUser | None = None,
     ) -> tuple[Server, processes.Leash]:
-        """Start a server for a release, on trial; ``command`` is run in the server's own folder."""
+        """Start a server for a release, on trial; ``command`` is run in the server's own folder, by ``user``."""
         server_id = f"{release.id[:12]}-{secrets.token_hex(3)}"
         folder = self.folder / server_id
         folder.mkdir(parents=True, mode=PRIVATE)
@@ -119,7 +125,7 @@ class Servers:
             write(folder / "server.json", record)
             written.append(record)
 
-        leash = processes.start(folder, command, environment, write_down)
+        leash = processes.start(folder, command, environment, write_down, user)
         return Server(folder, written[0]), leash
 
     def sweep(self, keep: str | None) -> None:
@@ -148,13 +154,14 @@ class Servers:
         return not status.draining and not status.public
 
 
-def await_ready(server: Server, seconds: float) -> None:
-    """Wait until a server that was just started is ready.
+def await_ready(server: Server, seconds: float, *, hint: str) -> None:
+    """Wait until a server that was just started is ready; ``hint``: what to do if it only needs longer.
 
     Raises `ReleaseFailedError`, with the last thing that it said, when it ends or the time is over.
     """
+    release = server.record.release
+    where = f"{release.slot.artifact} {release.version}"
     for _ in processes.waiting(seconds):
-        # Asked before the look at the process: what ended after a "ready" is the next step's to notice.
         status = server.status()
         if status is not None and status.ready:
             return
@@ -162,13 +169,11 @@ def await_ready(server: Server, seconds: float) -> None:
             ended = processes.exit_status(server.record.pid)
             raise ReleaseFailedError(
                 f"the server ended before it was ready{_manner(ended)}{_last_word(server)}",
-                where=f"{server.record.release.version} in {server.record.release.slot}",
-                hint="The log's last lines stand below or in `tagboat status`.",
+                where=where,
+                hint="Its log says why.",
             )
     raise ReleaseFailedError(
-        f"the server was not ready within {seconds:g} seconds{_last_word(server)}",
-        where=f"{server.record.release.version} in {server.record.release.slot}",
-        hint=f"If it only needs longer, raise start-timeout of the target {server.record.release.slot.target}.",
+        f"the server was not ready within {seconds:g} seconds{_last_word(server)}", where=where, hint=hint
     )
 
 
