@@ -112,6 +112,8 @@ class Reader:
         return INVALID if any(value is INVALID for value in values.values()) else values
 
     def _list(self, node: Node, kind: Any, metas: Sequence[Meta], path: Path) -> Any:
+        if isinstance(node, Scalar) and is_nothing(node):  # all its items are commented out
+            node = documents.Sequence(node.place, [])
         if not isinstance(node, documents.Sequence):
             return self._expected(node, list, metas, path)
         arguments = get_args(kind)

@@ -78,7 +78,7 @@ def _table(path: str, kind: type[msgspec.Struct], only: tuple[str, ...] | None =
         if only is not None and field.encode_name not in only:
             continue
         told = description(stripped(field.type)[1]) or ""
-        cells = [f"`{field.encode_name}`", _value(field.type), _default(field), told]
+        cells = [f"`{field.encode_name}`", _value(field.type), default_of(field), told]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, ""])
 
@@ -108,7 +108,8 @@ def _value(annotation: Any) -> str:
     return words.get(kind, "text")
 
 
-def _default(field: msgspec.structs.FieldInfo) -> str:
+def default_of(field: msgspec.structs.FieldInfo) -> str:
+    """A key's default as it would be written in the file, or nothing where the absent key has none."""
     if field.required:
         return "required"
     default = field.default_factory() if field.default_factory is not NODEFAULT else field.default

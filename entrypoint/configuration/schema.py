@@ -67,7 +67,8 @@ class Approximate(Settings, frozen=True, kw_only=True):
 
 
 class Expect(Settings, frozen=True, kw_only=True):
-    """What an answer must be; all that is given must hold."""
+    """What an answer must be; all that is given must hold. Of a method's answer its `predictions` are looked at, of a
+    path's answer the whole."""
 
     status: Annotated[int, Meta(ge=100, le=599, description="The HTTP status.")] = 200
     equal: Annotated[JSON | UnsetType, Meta(description="The JSON answer, exactly.")] = UNSET
