@@ -1,0 +1,143 @@
+"""``tagboat-server``: ``inspect`` a model's files, or ``serve`` a bundle. Run inside the model's own environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import msgspec
+
+from tagboat_server import __version__
+from tagboat_server.errors import ServerError, SettingsError
+from tagboat_server.spec import Settings, read_bundle, read_identity, read_settings
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+"""What BLAS and OpenMP libraries read once, when they are imported."""
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run a command; returns the exit code: 0, or 2 with one JSON document that says what was wrong."""
+    options = parser().parse_args(arguments)
+    command = {"inspect": inspect, "serve": serve}[options.command]
+    return int(command(options))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    root = argparse.ArgumentParser(prog="tagboat-server", description="Serves a model over HTTP.")
+    root.add_argument("--version", action="version", version=__version__)
+    commands = root.add_subparsers(dest="command", required=True)
+    look = commands.add_parser("inspect", help="say what a model offers, as JSON; runs the model's code")
+    look.add_argument("folder", type=Path, help="the folder with the model's files")
+    look.add_argument("--model", required=True, help="the model's file or folder, relative to FOLDER")
+    look.add_argument("--format", help="its format, where the files do not tell")
+    look.add_argument("--code", type=Path, action="append", default=[], help="a folder of modules that it imports")
+    look.add_argument("--output", type=Path, help="write the JSON here instead of to stdout")
+    run = commands.add_parser("serve", help="serve a bundle until SIGTERM")
+    run.add_argument("bundle", type=Path, help="the bundle's folder")
+    run.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    run.add_argument("--port", type=int, help="the TCP port to listen on; 0 for any")
+    run.add_argument("--uds", type=Path, help="a Unix socket to listen on")
+    run.add_argument("--control", type=Path, help="a Unix socket for status, handover and drain")
+    run.add_argument("--control-only", action="store_true", help="listen nowhere until told on the control socket")
+    return root
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Load a model and print its methods, signatures and libraries."""
+    pin_threads(Settings(), os.environ)
+    # What the model's code prints while it loads must not mix with our document.
+    document_out = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        path = inside(options.folder, options.model)
+        add_code([options.folder.parent / "code", *options.code] if options.code else [])
+        from tagboat_server import formats
+        from tagboat_server.model import libraries
+
+        model = formats.load(options.format, path)
+        document: dict[str, Any] = {
+            "format": model.format,
+            "methods": {name: method.signature for name, method in model.methods.items()},
+            "libraries": libraries(),
+            "python": platform.python_version(),
+            "server": __version__,
+            "warnings": list(model.warnings),
+        }
+        code = 0
+    except ServerError as error:
+        document, code = error.document(), 2
+    text = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    if options.output is not None:
+        options.output.write_bytes(text)
+    else:
+        sys.stdout.flush()
+        with os.fdopen(document_out, "wb") as out:
+            out.write(text)
+    return code
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve a bundle until told to end."""
+    from tagboat_server.serving import run
+
+    try:
+        if options.control_only and options.control is None:
+            raise SettingsError("--control-only needs --control")
+        if options.port is None and options.uds is None and not options.control_only:
+            raise SettingsError("nowhere to listen", hint="Give --port, --uds, or --control with --control-only.")
+        folder = options.bundle.absolute()
+        bundle = read_bundle(folder)
+        settings = read_settings(os.environ)
+        identity = read_identity(bundle, os.environ)
+        pin_threads(settings, os.environ)
+        return run(
+            folder,
+            bundle,
+            identity,
+            settings,
+            tcp=(options.host, options.port) if options.port is not None else None,
+            uds=options.uds,
+            control=options.control,
+        )
+    except ServerError as error:
+        sys.stderr.write(msgspec.json.encode({"event": "failed", **error.document()}).decode() + "\n")
+        return 2
+
+
+def pin_threads(settings: Settings, environment: Any) -> None:
+    """Keep BLAS and OpenMP to the threads that the settings give them; what the user has set himself stays."""
+    for name in THREAD_VARIABLES:
+        environment.setdefault(name, str(settings.blas_threads))
+    # A line for each series that says when it began: prometheus-client's default, and of no use here.
+    environment.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "true")
+
+
+def add_code(folders: list[Path]) -> None:
+    """Let the model import its own modules; they come after the installed ones, so they shadow none."""
+    for folder in folders:
+        path = str(folder.absolute())
+        if folder.is_dir() and path not in sys.path:
+            sys.path.append(path)
+
+
+def inside(folder: Path, relative: str) -> Path:
+    """A model's path, which must stay inside its folder. Raises `SettingsError`."""
+    path = folder.absolute() / relative
+    if Path(relative).is_absolute() or folder.resolve() not in path.resolve().parents:
+        raise SettingsError(f"the path {relative!r} is not inside {folder}")
+    if not path.exists() and not path.with_name(path.name + ".mlem").exists():
+        raise SettingsError(f"there is no {relative!r}", where=str(folder))
+    return path

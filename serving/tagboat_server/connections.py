@@ -1,0 +1,216 @@
+"""One connection: uvicorn's httptools protocol, with the bounds that it lacks.
+
+Uvicorn (0.54) has no limit on the size of headers, no time limit on a request that arrives, none on a connection
+that never sends one, none on a client that does not read its answer, and none on how many connections there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import Any, Callable, Dict, Optional
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tagboat_server.errors import Rejection
+from tagboat_server.spec import Settings
+
+IDLE_ENOUGH = 1.0
+"""Seconds that a connection has been idle before it may be closed for a newer one."""
+
+PIPELINED = 32
+"""Requests that may wait on one connection behind the one being answered."""
+
+PHRASES: dict[int, str] = {
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. Made by `connection_factory`, which binds ``settings`` and ``limit``."""
+
+    def __init__(self, *arguments: Any, settings: Settings, limit: Callable[[], int], **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.settings = settings
+        self.limit = limit
+        self.deadline: Optional[asyncio.TimerHandle] = None
+        self.write_deadline: Optional[asyncio.TimerHandle] = None
+        self.head_bytes = 0
+        self.discarded = 0
+        self.begun = False
+        self.in_head = False
+        self.in_body = False
+        self.idle_since = 0.0
+
+    def connection_made(self, transport: Any) -> None:
+        """Take a connection; above the limit one that has been idle longest makes room, else this one is refused."""
+        crowded = len(self.connections) >= self.limit()
+        super().connection_made(transport)
+        self.idle_since = self.loop.time()
+        if crowded and not self.make_room():
+            self.refuse(503, "too many connections", retry=True)
+            return
+        self.set_deadline(self.settings.keep_alive, transport.close)
+
+    def make_room(self) -> bool:
+        """Close the connection that has been idle longest, if one has been for long enough."""
+        now = self.loop.time()
+        idle = [
+            other
+            for other in self.connections
+            if isinstance(other, Connection)
+            and other is not self
+            and other.idle
+            and now - other.idle_since > IDLE_ENOUGH
+        ]
+        if not idle:
+            return False
+        oldest = min(idle, key=lambda other: other.idle_since)
+        oldest.transport.close()
+        self.connections.discard(oldest)
+        return True
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has been asked that is not answered."""
+        return not self.in_head and not self.in_body and (self.cycle is None or self.cycle.response_complete)
+
+    def connection_lost(self, exc: Optional[Exception]) -> None:
+        """Forget the connection."""
+        self.clear_deadline()
+        self.clear_write_deadline()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> Optional[bool]:  # type: ignore[override]
+        """A client that has said all it wants still gets the answers it waits for; uvicorn would hang up."""
+        if self.cycle is None or self.in_head or self.in_body or self.cycle.response_complete:
+            return None
+        self.cycle.keep_alive = False
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; a request's first ones start its time."""
+        if self.transport.is_closing():
+            return
+        if not self.in_body and not self.in_head:
+            self.in_head = True
+            self.head_bytes = 0
+            self.set_deadline(self.settings.header_timeout, functools.partial(self.expire, "headers"))
+        self.begun = False
+        super().data_received(data)
+        if self.in_head and not self.begun and not self.transport.is_closing():
+            self.head_bytes += len(data)
+            if self.head_bytes > self.settings.max_header:
+                self.refuse(431, f"the headers are larger than {self.settings.max_header} bytes")
+
+    def on_message_begin(self) -> None:
+        """Let the application see its connection."""
+        super().on_message_begin()
+        self.in_head = self.begun = True
+        self.head_bytes = 0
+        self.discarded = 0
+        self.scope["tagboat.connection"] = self  # type: ignore[typeddict-unknown-key]
+
+    def on_headers_complete(self) -> None:
+        """Start the time of the body."""
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self.settings.max_header:
+            self.refuse(431, f"the headers are larger than {self.settings.max_header} bytes")
+            return
+        self.in_head = False
+        self.in_body = True
+        self.set_deadline(self.settings.body_timeout, functools.partial(self.expire, "body"))
+        super().on_headers_complete()
+        if len(self.pipeline) > PIPELINED:
+            self.transport.abort()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body; what comes after the answer is dropped, up to a bound."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and self.cycle.response_complete:
+            self.discarded += len(body)
+            if self.discarded > 4 * self.settings.max_body:
+                self.transport.close()
+            return
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Stop the time of the body."""
+        if self.transport.is_closing():
+            return
+        self.in_body = False
+        self.idle_since = self.loop.time()
+        self.clear_deadline()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Become idle, or go on with the next request of the pipeline."""
+        self.idle_since = self.loop.time()
+        super().on_response_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, and break it off if its last answer is never read."""
+        super().timeout_keep_alive_handler()
+        self.start_write_deadline()
+
+    def pause_writing(self) -> None:
+        """The client does not read: give it a while."""
+        super().pause_writing()
+        self.start_write_deadline()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self.clear_write_deadline()
+        super().resume_writing()
+
+    def expire(self, part: str) -> None:
+        """End a request that takes too long to arrive."""
+        answered = self.in_body and self.cycle is not None and self.cycle.response_started
+        if self.transport.is_closing() or answered:
+            self.transport.abort()
+            return
+        self.refuse(408, f"the {part} of the request took too long")
+
+    def refuse(self, status: int, message: str, *, retry: bool = False) -> None:
+        """Answer without the application, and close."""
+        if self.transport.is_closing():
+            return
+        body = msgspec.json.encode(Rejection(status, message).document())
+        lines = [f"HTTP/1.1 {status} {PHRASES[status]}".encode()]
+        lines += [name + b": " + value for name, value in self.server_state.default_headers]
+        lines += [b"content-type: application/json", b"content-length: " + str(len(body)).encode()]
+        lines += [b"connection: close"] + ([b"retry-after: 1"] if retry else [])
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.transport.close()
+
+    def set_deadline(self, seconds: float, then: Callable[[], Any]) -> None:
+        """Do something when the time is up, instead of what was to be done before."""
+        self.clear_deadline()
+        self.deadline = self.loop.call_later(seconds, then)
+
+    def clear_deadline(self) -> None:
+        """Let the time not be up."""
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+
+    def start_write_deadline(self) -> None:
+        """Break the connection off if it is still there, and stuck, after ``body_timeout``."""
+        self.clear_write_deadline()
+        if self.transport is not None:
+            self.write_deadline = self.loop.call_later(self.settings.body_timeout, self.transport.abort)
+
+    def clear_write_deadline(self) -> None:
+        """Leave the connection alone."""
+        if self.write_deadline is not None:
+            self.write_deadline.cancel()
+            self.write_deadline = None
+
+
+def connection_factory(settings: Settings, limit: Callable[[], int]) -> Callable[..., Connection]:
+    """What uvicorn makes connections with."""
+    return functools.partial(Connection, settings=settings, limit=limit)

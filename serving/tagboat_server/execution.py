@@ -1,0 +1,59 @@
+"""Calls of the model, off the event loop and bounded, so that health is answered while the model computes."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+from typing import Any, Callable, TypeVar
+
+from tagboat_server.errors import Rejection
+
+Result = TypeVar("Result")
+
+
+class Execution:
+    """``threads`` calls side by side; at most ``limit`` requests in work or waiting; ``timeout`` seconds for each."""
+
+    def __init__(self, *, threads: int, limit: int, timeout: float) -> None:
+        self.pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="model")
+        self.limit = limit
+        self.timeout = timeout
+        self.in_work = 0
+
+    async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call in a thread. Raises `Rejection`: 503 when too many wait, 504 when it takes too long.
+
+        A call that has begun cannot be stopped: it keeps its thread, and its place, until it ends.
+        """
+        if self.in_work >= self.limit:
+            raise Rejection(
+                503, "too many requests wait for the model", reason="overload", headers={"retry-after": "1"}
+            )
+        self.in_work += 1
+        future = self.pool.submit(functools.partial(function, *arguments))
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: self.left(loop))
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self.timeout)
+        except asyncio.TimeoutError:
+            if future.done() and not future.cancelled():
+                raise
+            message = f"the model did not answer within {self.timeout:g} s"
+            raise Rejection(504, message, reason="timeout", headers={"retry-after": "1"}) from None
+
+    def left(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give a place back; called in whichever thread ended the call."""
+        try:
+            loop.call_soon_threadsafe(self.give_back)
+        except RuntimeError:
+            # The loop is closed: the process is ending and nobody counts any more.
+            pass
+
+    def give_back(self) -> None:
+        """Count one request less."""
+        self.in_work -= 1
+
+    def close(self) -> None:
+        """Take no more calls; those that wait are dropped, one that runs is left alone."""
+        self.pool.shutdown(wait=False, cancel_futures=True)

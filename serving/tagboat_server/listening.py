@@ -1,0 +1,127 @@
+"""Addresses: TCP and Unix sockets, bound here or taken over, and Unix paths that are too long for the kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional, Tuple
+
+from tagboat_server.errors import ListenError
+
+LONGEST = 100
+"""Bytes of a Unix socket's path that every system takes (Linux 107, macOS 103)."""
+
+BACKLOG = 2048
+
+
+def bind_tcp(host: str, port: int) -> socket.socket:
+    """A bound TCP socket that does not listen yet: what connects meanwhile is refused, not left waiting."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ListenError(f"no address: {error.strerror or error}", where=f"{host}:{port}") from None
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.setblocking(False)
+    except (OSError, OverflowError) as error:
+        bound.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ListenError(
+            f"cannot be bound: {reason}", where=f"{host}:{port}", hint="Is another server there?"
+        ) from None
+    return bound
+
+
+def bind_unix(path: Path) -> socket.socket:
+    """A bound Unix socket of mode 0600 that does not listen yet; a dead server's leftover is replaced.
+
+    Raises `ListenError` where a living server listens, and where the path is something else than a socket.
+    """
+    with short(path) as name:
+        clear_leftover(path, name)
+        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        previous = os.umask(0o177)
+        try:
+            bound.bind(name)
+            bound.setblocking(False)
+        except OSError as error:
+            bound.close()
+            raise ListenError(f"cannot be bound: {error.strerror}", where=str(path)) from None
+        finally:
+            os.umask(previous)
+    return bound
+
+
+def clear_leftover(path: Path, name: str) -> None:
+    """Remove the socket file of a server that is gone."""
+    try:
+        mode = os.lstat(name).st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ListenError(f"cannot be looked at: {error.strerror}", where=str(path)) from None
+    if not stat.S_ISSOCK(mode):
+        raise ListenError("there is a file, and it is no socket", where=str(path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(name)
+        except ConnectionRefusedError:
+            os.unlink(name)
+            return
+        except OSError as error:
+            raise ListenError(f"cannot be probed: {error.strerror or error}", where=str(path)) from None
+    raise ListenError("another server listens there", where=str(path))
+
+
+@contextlib.contextmanager
+def short(path: Path) -> Iterator[str]:
+    """A name for a Unix socket that is short enough: the path, or the bare name inside its folder.
+
+    Changes the working directory meanwhile, so it is for a process that does nothing else yet.
+    """
+    if len(os.fsencode(path)) <= LONGEST:
+        yield str(path)
+        return
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(path.parent)
+        yield path.name
+    except FileNotFoundError as error:
+        raise ListenError(f"cannot be reached: {error.strerror}", where=str(path)) from None
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
+
+def identity_of(path: Path) -> Optional[tuple[int, int]]:
+    """Which file is at a path, or None."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def remove_own(path: Path, identity: Optional[tuple[int, int]]) -> None:
+    """Remove a socket's file, if it is still the one that we made."""
+    if identity is not None and identity_of(path) == identity:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def address_of(listener: socket.socket) -> str:
+    """An address as a person writes it: ``http://127.0.0.1:8080`` or ``unix:/path``."""
+    if listener.family == socket.AF_UNIX:
+        name = listener.getsockname()
+        return f"unix:{os.fsdecode(name)}"
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,79 @@
+"""A loaded model: its methods, ready to be called, and what each of them takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any, Callable, Dict, Optional
+
+from tagboat_server.signature import Method
+
+LIBRARIES = {
+    "catboost": "catboost",
+    "joblib": "joblib",
+    "lightgbm": "lightgbm",
+    "mlem": "mlem",
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "pandas": "pandas",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "skops": "skops",
+    "torch": "torch",
+    "xgboost": "xgboost",
+}
+"""Modules whose versions are worth telling, and the distributions they come from."""
+
+REQUIREMENTS = {
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "yaml": "pyyaml",
+    "mlem": "tagboat-server[mlem]",
+}
+"""Modules whose distribution has another name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedMethod:
+    """One method of a model. ``call`` takes what the decoder of ``signature.input`` makes, and may block."""
+
+    call: Callable[[Any], Any]
+    signature: Method
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory. ``warnings``: what a person should know of how it was loaded."""
+
+    format: str
+    methods: Mapping[str, LoadedMethod]
+    warnings: tuple[str, ...] = ()
+
+
+def libraries() -> dict[str, str]:
+    """The versions of the well-known libraries that are imported now, by distribution."""
+    found = {}
+    for module, distribution in sorted(LIBRARIES.items()):
+        if module in sys.modules:
+            version = installed(distribution)
+            if version is not None:
+                found[distribution] = version
+    return found
+
+
+def installed(distribution: str) -> Optional[str]:
+    """The version of a distribution in this environment, or None."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def requirement_of(module: str) -> str:
+    """The requirement that brings a module."""
+    top = module.partition(".")[0]
+    return REQUIREMENTS.get(top, top)

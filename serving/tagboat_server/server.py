@@ -1,0 +1,210 @@
+"""The server's life: it listens, hands its listening socket over, drains, ends; no request that was accepted is lost.
+
+Uvicorn as it comes loses requests when it ends: it shuts connections that were accepted and had not yet sent their
+request. Here, to drain is:
+
+1. not ready, and for ``drain-delay`` seconds nothing else, so that whoever asks for health stops sending;
+2. accept what the kernel has queued, then close our copy of each listening socket (a server that shares it goes on
+   with the same queue);
+3. shut no connection; close each after its next answer (``Connection: close``);
+4. end when all are gone, or when the grace is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import Any, Dict, List, Optional
+
+import uvicorn
+
+from tagboat_server.connections import connection_factory
+from tagboat_server.errors import ListenError
+from tagboat_server.listening import BACKLOG, address_of
+from tagboat_server.logs import Log
+from tagboat_server.spec import Settings
+from tagboat_server.state import State
+
+SPARE_DESCRIPTORS = 64
+"""Descriptors that are not for connections: files, libraries, listening sockets."""
+
+TICK = 0.02
+"""Seconds between two looks at whether all connections are gone."""
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that can take listening sockets while it runs, and drains as told above."""
+
+    def __init__(self, app: Any, state: State, settings: Settings, log: Log) -> None:
+        release = state.identity.release
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=connection_factory(settings, self.connection_limit),  # type: ignore[arg-type]
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=max(1, round(settings.keep_alive)),
+                headers=[("x-tagboat-release", release)] if release else [],
+            )
+        )
+        self.state = state
+        self.settings = settings
+        self.log = log
+        self.listeners: dict[str, socket.socket] = {}
+        self.accepting: dict[str, asyncio.AbstractServer] = {}
+        self.draining: Optional[asyncio.Task[None]] = None
+        self.loop: asyncio.AbstractEventLoop
+        self.most_connections = max(1, min(settings.max_connections, descriptors() - SPARE_DESCRIPTORS))
+
+    def connection_limit(self) -> int:
+        """Connections that may be open at once."""
+        return self.most_connections
+
+    async def live(self, listeners: list[socket.socket]) -> None:
+        """Serve until drained. The model is loaded."""
+        self.loop = asyncio.get_running_loop()
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=[])
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self.signalled, number)
+        # The first tick sets the headers of every answer; uvicorn would accept before.
+        await self.on_tick(0)
+        for listener in listeners:
+            await self.listen(listener)
+        self.state.become_ready()
+        self.log.event("ready", **self.state.document(), connections=self.most_connections)
+        await self.main_loop()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+    async def listen(self, listener: socket.socket) -> str:
+        """Accept on a bound socket; returns its address. Raises `ListenError`."""
+        if self.state.draining:
+            raise ListenError("this server drains")
+        address = address_of(listener)
+        if address in self.accepting:
+            listener.close()
+            return address
+        listener.setblocking(False)
+        kept = listener.dup()
+        try:
+            if listener.family == socket.AF_UNIX:
+                # Python 3.13 would remove the path when this copy is closed, though another server still listens.
+                options: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+                accepting = await self.loop.create_unix_server(
+                    self.make_connection, sock=listener, backlog=BACKLOG, **options
+                )
+            else:
+                accepting = await self.loop.create_server(self.make_connection, sock=listener, backlog=BACKLOG)
+        except (OSError, ValueError) as error:
+            kept.close()
+            listener.close()
+            raise ListenError(f"cannot listen: {error}", where=address) from None
+        self.listeners[address] = kept
+        self.accepting[address] = accepting
+        self.state.listening.append(address)
+        self.log.event("listening", address=address)
+        return address
+
+    def make_connection(self) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg, assignment]
+            config=self.config, server_state=self.server_state, app_state={}
+        )
+        return made
+
+    def share(self) -> socket.socket:
+        """A copy of the listening socket, for the server that takes over: TCP before Unix. Raises `ListenError`."""
+        if not self.listeners:
+            raise ListenError("this server listens nowhere")
+        tcp = [listener for listener in self.listeners.values() if listener.family != socket.AF_UNIX]
+        return (tcp or list(self.listeners.values()))[0].dup()
+
+    def signalled(self, number: int) -> None:
+        """SIGTERM and SIGINT drain; a second SIGINT ends at once."""
+        if number == signal.SIGINT and self.state.draining:
+            self.should_exit = True
+            return
+        self.begin_drain(self.settings.drain, signal.Signals(number).name)
+
+    def begin_drain(self, grace: float, cause: str) -> None:
+        """Drain within ``grace`` seconds. Told again, a shorter grace counts and nothing else changes."""
+        if self.draining is not None and self.state.draining:
+            self.loop.call_later(grace, self.end)
+            return
+        self.state.draining = True
+        self.log.event("draining", cause=cause, grace=grace, connections=len(self.server_state.connections))
+        self.draining = self.loop.create_task(self.drain(grace))
+
+    def end(self) -> None:
+        """End with the next tick."""
+        self.should_exit = True
+
+    async def drain(self, grace: float) -> None:
+        """The steps of the module's text."""
+        deadline = self.loop.time() + grace
+        if self.settings.drain_delay:
+            await asyncio.sleep(min(self.settings.drain_delay, grace))
+        await self.stop_accepting()
+        while self.server_state.connections and self.loop.time() < deadline and not self.should_exit:
+            await asyncio.sleep(TICK)
+        self.log.event("drained", cut=len(self.server_state.connections) or None)
+        self.should_exit = True
+
+    async def stop_accepting(self) -> None:
+        """Take what is queued, and close our copies of the listening sockets."""
+        kept, self.listeners = self.listeners, {}
+        for accepting in self.accepting.values():
+            accepting.close()
+        self.accepting.clear()
+        self.state.listening.clear()
+        for listener in kept.values():
+            for _ in range(BACKLOG):
+                try:
+                    accepted, _ = listener.accept()
+                except OSError:
+                    break
+                accepted.setblocking(False)
+                await self.loop.connect_accepted_socket(self.make_connection, accepted)
+            listener.close()
+        # Connections that the event loop has accepted in this very turn are made in the next.
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+def descriptors() -> int:
+    """How many descriptors the process may have, after raising that as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        hard = 1_048_576
+    if soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        except (OSError, ValueError):
+            return soft
+    return hard
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Uvloop's where it is installed and not switched off (``TAGBOAT_UVLOOP=off``), else asyncio's."""
+    if os.environ.get("TAGBOAT_UVLOOP") != "off":
+        try:
+            import uvloop
+        except ImportError:
+            pass
+        else:
+            made: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+            return made
+    return asyncio.new_event_loop()
