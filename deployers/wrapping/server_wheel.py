@@ -30,6 +30,11 @@ class ServerWheel(msgspec.Struct, frozen=True, kw_only=True):
     requires_python: str
     requires: tuple[str, ...]
 
+    @property
+    def digest(self) -> str:
+        """``sha256:`` and the digits."""
+        return f"sha256:{self.sha256}"
+
     def requirements(self, extra: str | None = None) -> tuple[str, ...]:
         """What the server itself needs, with one of its extras; markers of the platform stay in the lines."""
         from packaging.requirements import Requirement
@@ -44,7 +49,7 @@ class ServerWheel(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(chosen)
 
 
-def find(cache: Path, *, package: Path = HERE) -> ServerWheel:
+def server_wheel(cache: Path, *, package: Path = HERE) -> ServerWheel:
     """The server's wheel. ``cache``: where one made from a checkout is kept.
 
     ``package``: the folder of deployers/wrapping, for tests. Raises `TagboatError` when this installation has none.

@@ -1,0 +1,167 @@
+"""Ask the model's own environment what the model is: its format, methods, signature, libraries.
+
+This is the first time that the model's code runs: as a child, in its own environment, with no variable of ours, a home
+and working directory of its own, a time limit, and as another user where that is possible (`isolation`). Its answer
+comes through a file; what it prints is kept for a person, made harmless.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from deployers.errors import ReleaseFailedError
+from deployers.wrapping.environment import ModelEnvironment
+from deployers.wrapping.isolation import ModelUser, child_environment, conceal
+
+TIME_LIMIT = 300.0
+LOG_TAIL = 16_000
+MAXIMUM_ANSWER = 16_000_000
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """What `tagboat-server inspect` says. ``methods``: name → input and output signature, as in model.json."""
+
+    format: str
+    methods: Mapping[str, Mapping[str, Any]]
+    libraries: Mapping[str, str] = {}
+    python: str = ""
+    server: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class _Failure(msgspec.Struct):
+    message: str
+    where: str | None = None
+    hint: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    error: _Failure
+
+
+def inspect(
+    bundle: Path,
+    model: str,
+    format: str,  # noqa: A002  (model.json's word)
+    python: ModelEnvironment,
+    *,
+    environment: Mapping[str, str],
+    user: ModelUser | None = None,
+    seconds: float = TIME_LIMIT,
+) -> Inspection:
+    """Load the model at ``model`` below ``bundle/model``, with ``bundle/code`` on its path, and say what it is.
+
+    ``user``: whom to run as, if not as we do. Raises `ReleaseFailedError` with what the model's code said when it can't
+    be loaded, or not within ``seconds``.
+    """
+    conceal()
+    with tempfile.TemporaryDirectory(prefix="tagboat-inspect-") as private:
+        home = Path(private)
+        answer = home / "answer.json"
+        if user is not None:
+            os.chown(home, user.uid, user.gid)
+        command = python.command("inspect", bundle / "model", "--model", model, "--format", format, "--code", bundle / "code",
+                                 "--output", answer)  # fmt: skip
+        code, log = _run(command, home, child_environment(environment, home=home), user, seconds)
+        if code is None:
+            raise ReleaseFailedError(f"the model was not loaded within {seconds:.0f} s", where=model, hint=_said(log))
+        return _read(answer, code, log, model)
+
+
+def _run(
+    command: list[str], home: Path, environment: dict[str, str], user: ModelUser | None, seconds: float
+) -> tuple[int | None, str]:
+    """(exit code or None for too late, what it printed)."""
+    other: dict[str, Any] = {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
+    child = subprocess.Popen(
+        command,
+        cwd=home,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        **other,
+    )
+    assert child.stdout is not None  # noqa: S101  (a pipe, as asked for)
+    tail = _Tail(child.stdout)
+    try:
+        code: int | None = child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        code = None
+    finally:
+        # The whole session, so that nothing that the model started stays behind.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    return code, tail.text()
+
+
+class _Tail:
+    """The end of what a child prints, read while it runs so that it never waits for us."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._kept = b""
+        self._pipe = pipe
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def text(self) -> str:
+        """What was kept; waits for the pipe's end, but not for one that somebody holds open for ever."""
+        self._thread.join(timeout=5)
+        return self._kept.decode("utf-8", "replace")
+
+    def _read(self) -> None:
+        with self._pipe:
+            while chunk := self._pipe.read1(65536):  # type: ignore[attr-defined]
+                self._kept = (self._kept + chunk)[-LOG_TAIL:]
+
+
+def _read(answer: Path, code: int, log: str, model: str) -> Inspection:
+    try:
+        with answer.open("rb") as file:
+            document = file.read(MAXIMUM_ANSWER)
+    except OSError:
+        document = b""
+    if code == 0:
+        try:
+            return msgspec.json.decode(document, type=Inspection)
+        except msgspec.DecodeError as error:
+            raise ReleaseFailedError(
+                f"the model's environment gave no answer that can be read: {error}", where=model, hint=_said(log)
+            ) from error
+    try:
+        failure = msgspec.json.decode(document, type=_Answer).error
+    except msgspec.DecodeError:
+        how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
+        raise ReleaseFailedError(f"loading the model {how}", where=model, hint=_said(log)) from None
+    raise ReleaseFailedError(
+        harmless(failure.message), where=harmless(failure.where or model), hint=harmless(failure.hint or "") or None
+    )
+
+
+def _said(log: str) -> str:
+    text = harmless(log).strip()
+    return f"It printed:\n{text}" if text else "It printed nothing."
+
+
+def harmless(text: str, *, longest: int = 4_000) -> str:
+    """Text of a model's process, for a terminal or a workflow's log: printable, and no workflow command in it.
+
+    A command is ``::name…`` at the start of a line, or ``##[name`` anywhere (actions/runner, ActionCommand.cs).
+    """
+    text = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)", "", text)
+    text = "".join(character if character.isprintable() or character == "\n" else " " for character in text)
+    text = re.sub(r"(?m)^(\s*):(?=:)", r"\1: ", text).replace("##[", "# #[")
+    return text[-longest:]

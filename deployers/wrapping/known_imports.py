@@ -1,0 +1,114 @@
+"""Which imports of a pickled model are expected, and which run whatever they are given.
+
+Expected are the names that models of the usual libraries are made of: their classes, and the few functions that put
+arrays back together. A whole package is never expected: `numpy.load` unpickles, `pandas.eval` evaluates,
+`numpy.testing` holds an exec. What is known to be dangerous is fickling's list of modules and harmless builtins
+(fickling 0.1, fickle.py), which is maintained by people who look for such things.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from deployers.wrapping.pickle_imports import COMPUTED, EXTENSION, Import
+
+EXACT = {
+    ("collections", "OrderedDict"), ("collections", "defaultdict"), ("collections", "Counter"),
+    ("collections", "deque"), ("copyreg", "_reconstructor"), ("copy_reg", "_reconstructor"), ("_codecs", "encode"),
+    ("datetime", "date"), ("datetime", "datetime"), ("datetime", "time"), ("datetime", "timedelta"),
+    ("datetime", "timezone"), ("decimal", "Decimal"), ("fractions", "Fraction"),
+    ("joblib.numpy_pickle", "NumpyArrayWrapper"),
+    ("numpy", "dtype"), ("numpy", "ndarray"), ("numpy", "matrix"), ("numpy", "recarray"), ("numpy", "record"),
+    ("numpy", "ufunc"), ("pathlib", "PurePosixPath"), ("pathlib", "PosixPath"),
+    ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"), ("pandas._libs.internals", "_unpickle_block"),
+    ("pandas.core.indexes.base", "_new_Index"), ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"),
+    ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
+    ("pandas._libs.tslibs.timedeltas", "_timedelta_unpickle"),
+    ("sklearn.tree._tree", "Tree"),
+    ("torch", "Size"), ("torch", "device"), ("torch._utils", "_rebuild_tensor"),
+    ("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter"),
+}  # fmt: skip
+"""Names that may be imported one by one."""
+
+NUMPY_FUNCTIONS = {"_reconstruct", "scalar", "_frombuffer"}
+"""In numpy.core.multiarray and numpy.core.numeric, or numpy._core…: they put arrays and scalars back together."""
+
+SCALARS = re.compile(r"(bool|bool_|str_|bytes_|void|object_|(u?int|float|complex)(8|16|32|64|128|256)?_?|longdouble)")
+
+CLASSES = (
+    "sklearn.", "lightgbm.", "xgboost.", "catboost.", "imblearn.", "category_encoders.",
+    "pandas.core.", "pandas._libs.", "scipy.sparse.", "scipy.interpolate.", "scipy.spatial.", "scipy.stats.",
+)  # fmt: skip
+"""Below these, classes are expected (`CamelCase`) and Cython's own rebuilders (`__pyx_unpickle_…`)."""
+
+NEVER_CLASSES = re.compile(
+    r"(^|\.)(tests?|testing|_testing|conftest|externals|datasets|utils\._joblib|utils\.parallel|computation)(\.|$)"
+)
+"""Parts of those packages that hold other people's code, or code that runs code."""
+
+CLASS_NAME = re.compile(r"_?[A-Z][A-Za-z0-9]*", re.ASCII)
+CYTHON = re.compile(r"__pyx_unpickle_\w+", re.ASCII)
+RANDOM = re.compile(r"__(randomstate|bit_generator|generator)_ctor|RandomState|Generator|MT19937|PCG64|SeedSequence")
+
+LOADERS = {"load", "loads", "_load_from_bytes", "read_pickle", "eval", "exec", "query", "run", "runstring", "memmap"}
+"""Names that are dangerous wherever they come from: most unpickle or evaluate in turn."""
+
+
+def expected(found: Import) -> bool:
+    """Whether models are made of this."""
+    module, name = found.module, found.name
+    if (module, name) in EXACT:
+        return True
+    if module in {"builtins", "__builtin__"}:
+        return name in _fickling()[1] - {"map", "filter", "iter", "next", "callable", "format"} or name in {
+            "object", "Ellipsis", "NotImplemented",
+        }  # fmt: skip
+    if module in {"numpy", "numpy.core.numerictypes"}:
+        return bool(SCALARS.fullmatch(name)) or bool(re.fullmatch(r"[A-Za-z0-9]+DType", name))
+    if module == "numpy.dtypes":
+        return bool(re.fullmatch(r"[A-Za-z0-9]+DType", name))
+    if re.fullmatch(r"numpy\._?core\.(multiarray|numeric)", module):
+        return name in NUMPY_FUNCTIONS
+    if re.fullmatch(r"numpy\.random\.(_pickle|mtrand|_mt19937|_pcg64|_generator|bit_generator)", module):
+        return bool(RANDOM.fullmatch(name))
+    if module.startswith(CLASSES) and not NEVER_CLASSES.search(module):
+        return bool(CLASS_NAME.fullmatch(name)) or bool(CYTHON.fullmatch(name))
+    return False
+
+
+def dangerous(found: Import) -> bool:
+    """Whether this is known to run code, open files or connections, or to hide what it imports."""
+    if found in {COMPUTED, EXTENSION}:
+        return True
+    if (found.module, found.name) in EXACT:
+        return False
+    unsafe, harmless = _fickling()
+    names = {found.module, *_renamed(found.module, found.name)}
+    for module in names:
+        if module in {"builtins", "__builtin__", "__builtins__"}:
+            if found.name not in harmless:
+                return True
+        elif any(part in unsafe for part in module.split(".")):
+            return True
+    parts = found.name.split(".")
+    return parts[-1] in LOADERS or any(part in unsafe for part in parts[:-1])
+
+
+def allowed(found: Import, modules: Collection[str]) -> bool:
+    """Whether the module, or a package it is in, is among ``modules``: the user's own code, or the policy's list."""
+    return any(found.module == module or found.module.startswith(f"{module}.") for module in modules)
+
+
+def _renamed(module: str, name: str) -> list[str]:
+    """What Python 2's name of a module means today: the unpickler maps them (`_compat_pickle`)."""
+    import _compat_pickle
+
+    mapped = [_compat_pickle.IMPORT_MAPPING.get(module), _compat_pickle.NAME_MAPPING.get((module, name), (None,))[0]]
+    return [new for new in mapped if new]
+
+
+def _fickling() -> tuple[frozenset[str], frozenset[str]]:
+    from fickling.fickle import SAFE_BUILTINS, UNSAFE_IMPORTS
+
+    return UNSAFE_IMPORTS, SAFE_BUILTINS

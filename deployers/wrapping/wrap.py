@@ -1,0 +1,258 @@
+"""Wrap a model: its files, its environment's lock and its server become a bundle.
+
+The order is the story: what the files are, what loading them would import, what they need, an environment for it, and
+in that environment what the model is. Nothing of the model's runs before the scan has been judged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from deployers.errors import ConfigurationError, RefusedError
+from deployers.wrapping import bundle, environment, inspection, isolation, locking, model_files
+from deployers.wrapping import scan as scanning
+from deployers.wrapping.bundle import Bundle, Content, Description
+from deployers.wrapping.locking import Index, Lock, LockInputs
+from deployers.wrapping.requirements import Requirements
+from deployers.wrapping.server_wheel import ServerWheel, server_wheel
+
+EXTRAS = {"mlem": "mlem", "onnx": "onnx", "sklearn-skops": "skops"}
+"""Formats whose loader is an extra of tagboat-server."""
+
+ENDINGS = {
+    ".mlem": "mlem",
+    ".onnx": "onnx",
+    ".skops": "sklearn-skops",
+    ".joblib": "sklearn-joblib",
+    ".pkl": "sklearn-pickle",
+    ".pickle": "sklearn-pickle",
+}
+
+
+class ScanPolicy(enum.StrEnum):
+    """What a finding of the scan means."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
+class WrapSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``format``: None to tell by the files. ``allowed_imports``: modules that a pickle may import besides."""
+
+    format: str | None = None
+    indexes: tuple[Index, ...] = ()
+    allow_build: bool = False
+    scan: ScanPolicy = ScanPolicy.WARN
+    allowed_imports: tuple[str, ...] = ()
+    base_image: str | None = None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Who is told: ``step`` what begins now, ``warn`` what a person should look at."""
+
+    step: Callable[[str], None] = lambda _: None
+    warn: Callable[[str], None] = lambda _: None
+
+
+def wrap(
+    model: Path,
+    model_path: str,
+    *,
+    name: str,
+    version: str,
+    commit: str,
+    requirements: Requirements,
+    settings: WrapSettings,
+    store: Path,
+    caches: Path,
+    variables: Mapping[str, str],
+    told: Told = Told(),  # noqa: B008  (frozen)
+) -> Bundle:
+    """Make the bundle of the model at ``model_path`` in the folder ``model``, or find it made already.
+
+    ``store``: where bundles are kept; ``caches``: what may be deleted at any time; ``variables``: the runner's
+    environment. The same inputs give the same digest on every machine. Raises `ConfigurationError`, `RefusedError`
+    (unsafe files, the scan's policy, sdists), `UnreachableError` (an index), `ReleaseFailedError` (the model can't be
+    loaded).
+    """
+    told.step("hash")
+    files = model_files.survey(model)
+    model_files.only(files, model_path)
+    format_ = settings.format or tell_format(model_path, [file.content.path for file in files])
+    for note in requirements.notes:
+        told.warn(note)
+    told.step("scan")
+    scan = _scanned(model, model_path, [file.content for file in files], caches)
+    _judge(scan, settings, requirements, told)
+    told.step("lock")
+    server = server_wheel(caches)
+    lock = locking.lock(
+        LockInputs(
+            lines=requirements.lines,
+            server=server.requirements(EXTRAS.get(format_)),
+            python=requirements.python,
+            source=requirements.source,
+            indexes=settings.indexes,
+            allow_build=settings.allow_build,
+        ),
+        cache=caches,
+        environment=variables,
+    )
+    code = [Content(path, hashlib.sha256(text).hexdigest(), len(text)) for path, text in requirements.code.items()]
+    identity = bundle.digest(
+        model=[file.content for file in files],
+        code=code,
+        lock=lock.text,
+        server=server.sha256,
+        python=lock.python,
+        format=format_,
+        path=model_path,
+        base_image=settings.base_image,
+    )
+    folder = _place_of(store, identity, name, version, commit)
+    if folder.exists():
+        with contextlib.suppress(RefusedError):
+            return bundle.load(folder)
+        shutil.rmtree(folder)
+    told.step("environment")
+    python = environment.ensure(lock, server.path, cache=caches, environment=variables)
+    store.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=store) as making:
+        made = Path(making) / "bundle"
+        _assemble(made, files, requirements.code, lock, server)
+        told.step("inspect")
+        found = inspection.inspect(
+            made, model_path, format_, python, environment=variables, user=isolation.model_user()
+        )
+        description = Description(
+            schema=bundle.SCHEMA,
+            name=name,
+            version=version,
+            commit=commit,
+            digest=identity,
+            format=found.format,
+            model=model_path,
+            python=lock.python,
+            requirements=bundle.LOCK,
+            server=f"server/{server.path.name}",
+            methods=found.methods,
+            libraries=found.libraries,
+            code=sorted(requirements.code),
+            scan=msgspec.to_builtins(scan),
+            warnings=found.warnings,
+            indexes=[msgspec.to_builtins(index) for index in settings.indexes],
+            allow_build=settings.allow_build,
+            base_image=settings.base_image,
+        )
+        _write(made / bundle.DESCRIPTION, msgspec.json.format(_json(description), indent=2) + b"\n")
+        _into_store(made, folder)
+    return Bundle(folder, identity)
+
+
+def tell_format(model_path: str, files: list[str]) -> str:
+    """The format by the model's name, or `ConfigurationError`. A MLEM model may be named with or without ``.mlem``."""
+    if f"{model_path.removesuffix('.mlem')}.mlem" in files:
+        return "mlem"
+    ending = Path(model_path).suffix.lower()
+    if ending in ENDINGS:
+        return ENDINGS[ending]
+    raise ConfigurationError(
+        "the model's format can't be told from its name",
+        where=model_path,
+        hint=f"Set `format:` for the artifact in tagboat.yaml: {', '.join(sorted(set(ENDINGS.values())))}.",
+    )
+
+
+def environment_of(made: Bundle, *, caches: Path, variables: Mapping[str, str]) -> environment.ModelEnvironment:
+    """The environment that a bundle runs in, made again where the cache no longer has it. Resolves nothing anew."""
+    description = made.description
+    lock = Lock(
+        text=made.lock,
+        python=description.python,
+        source=str(made.folder / bundle.LOCK),
+        indexes=msgspec.convert(description.indexes, tuple[Index, ...]),
+        allow_build=description.allow_build,
+    )
+    return environment.ensure(lock, made.server, cache=caches, environment=variables)
+
+
+def _scanned(model: Path, model_path: str, contents: list[Content], caches: Path) -> scanning.Scan:
+    """The scan's outcome; kept by the files' hashes, since it depends on nothing else."""
+    identity = msgspec.json.encode([scanning.RULES, model_path, contents])
+    kept = caches / "scans" / f"{hashlib.sha256(identity).hexdigest()[:40]}.json"
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(kept.read_bytes(), type=scanning.Scan)
+    scan = scanning.scan(model, model=model_path)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=kept.parent, prefix=".scan-", delete=False) as written:
+        written.write(msgspec.json.encode(scan))
+    Path(written.name).replace(kept)
+    return scan
+
+
+def _judge(scan: scanning.Scan, settings: WrapSettings, requirements: Requirements, told: Told) -> None:
+    own = {path.split("/")[0].removesuffix(".py") for path in requirements.code if path.endswith(".py")}
+    findings = scan.beyond({*settings.allowed_imports, *own})
+    found = list(scanning.lines(findings))
+    if findings and settings.scan is ScanPolicy.REFUSE:
+        raise RefusedError(
+            f"the scan of the model found {len(findings)} things to look at: " + "; ".join(found[:10]),
+            where="tagboat.yaml: policies.scan",
+            hint="Look at how the model was made. Modules that it may import go under `policies.allowed-imports`.",
+        )
+    for line in found[:20]:
+        told.warn(line)
+    if len(found) > 20:
+        told.warn(f"… and {len(found) - 20} more findings of the scan")
+
+
+def _assemble(
+    made: Path, files: list[model_files.ModelFile], code: Mapping[str, bytes], lock: Lock, server: ServerWheel
+) -> None:
+    for folder in (made, made / "model", made / "code", made / "server"):
+        folder.mkdir()
+    for file in files:
+        model_files.place(file, made / "model")
+    for path, text in code.items():
+        _write(made / "code" / path, text)
+    _write(made / bundle.LOCK, lock.text.encode())
+    _write(made / "server" / server.path.name, server.path.read_bytes())
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o444)
+
+
+def _into_store(made: Path, folder: Path) -> None:
+    """Move the finished bundle to its place; another run's, made at the same time, is as good."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        made.rename(folder)
+    except OSError:
+        bundle.load(folder)
+
+
+def _place_of(store: Path, identity: str, name: str, version: str, commit: str) -> Path:
+    """By the digest, and by what model.json says beside it: two versions may hold the same bytes."""
+    said = hashlib.sha256(msgspec.json.encode([name, version, commit])).hexdigest()[:12]
+    return store / f"{identity.removeprefix('sha256:')}-{said}"
+
+
+def _json(description: Description) -> bytes:
+    encoded: dict[str, Any] = msgspec.to_builtins(description)
+    return msgspec.json.encode(encoded)
