@@ -1,0 +1,79 @@
+"""Which releases are refused, by the policies of tagboat.yaml and by what a target remembers (SECURITY T8, T14, T15).
+
+Nothing here trusts the tagged commit: branches are those of the remote, and the lists of signers are the runner's.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from deployers.base import TagRecord
+from entrypoint.errors import RefusedError
+from entrypoint.registry.repository import Repository
+from entrypoint.registry.resolve import Resolution
+from entrypoint.registry.signatures import Signers, signer_of
+from entrypoint.registry.state import Registry
+
+
+class SignaturePolicy(Protocol):
+    """`entrypoint.configuration.schema.RequireSignature`: absolute paths on the runner, one of the two."""
+
+    @property
+    def allowed_signers(self) -> str | None:
+        """An SSH allowed-signers file."""
+
+    @property
+    def keyring(self) -> str | None:
+        """A GnuPG keyring."""
+
+
+class TagPolicies(Protocol):
+    """The part of `entrypoint.configuration.schema.Policies` that is about tags."""
+
+    @property
+    def require_branch(self) -> str | None:
+        """The branch that must contain the commit."""
+
+    @property
+    def require_signature(self) -> SignaturePolicy | None:
+        """Who must have signed."""
+
+
+def check_policies(repository: Repository, resolution: Resolution, policies: TagPolicies) -> None:
+    """Raise `RefusedError` where a release breaks a policy.
+
+    A signature is asked of every tag that the answer rests on: the assignment, the registration of its version, and
+    the last word on the stage.
+    """
+    if policies.require_branch:
+        check_branch(repository, resolution, policies.require_branch)
+    if policies.require_signature:
+        rule = policies.require_signature
+        check_signatures(repository, resolution, Signers.of(rule.allowed_signers, rule.keyring, repository))
+
+
+def check_branch(repository: Repository, resolution: Resolution, branch: str) -> None:
+    """Raise `RefusedError` unless the branch, as the remote has it now, contains the release's commit."""
+    if not repository.contains(branch, resolution.commit):
+        raise RefusedError(
+            f"its commit {resolution.commit[:12]} is not on the branch {branch}",
+            where=resolution.tag.name if resolution.tag else resolution.artifact,
+            hint="Merge the commit first, then tag it (policies.require-branch).",
+        )
+
+
+def check_signatures(repository: Repository, resolution: Resolution, signers: Signers) -> None:
+    """Raise `RefusedError` unless a listed signer signed every tag behind the release."""
+    for happened in resolution.behind:
+        signer_of(repository, happened.tag.name, happened.object_id, signers)
+
+
+def check_unmoved(registry: Registry, recorded: TagRecord | None) -> None:
+    """Raise `RefusedError` when the tag that a target remembers has another object now."""
+    found = registry.tag(recorded.name) if recorded else None
+    if recorded and found and found.object_id != recorded.object_id:
+        raise RefusedError(
+            f"the tag was moved: {recorded.object_id[:12]} was deployed, and now it is {found.object_id[:12]}",
+            where=recorded.name,
+            hint="Put the tag back, or make a new one. To accept it once: policies.moved-tags: allow.",
+        )
