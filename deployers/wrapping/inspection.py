@@ -71,8 +71,8 @@ def inspect(
         answer = home / "answer.json"
         if user is not None:
             os.chown(home, user.uid, user.gid)
-        command = python.command("inspect", bundle / "model", "--model", model, "--format", format, "--code", bundle / "code",
-                                 "--output", answer)  # fmt: skip
+        asked = ["--model", model, "--format", format, "--code", bundle / "code", "--output", answer]
+        command = python.command("inspect", bundle / "model", *asked)
         code, log = _run(command, home, child_environment(environment, home=home), user, seconds)
         if code is None:
             raise ReleaseFailedError(f"the model was not loaded within {seconds:.0f} s", where=model, hint=_said(log))

@@ -111,7 +111,7 @@ def collect(
         requires=_requires_python(sources),
         own=own_version,
     )
-    code = {**(metadata.code if metadata else {}), **sources.code}
+    code = {**importable(sources.code), **(metadata.code if metadata else {}), **sources.code}
     _check_code(code)
     return Requirements(
         lines=lines,
@@ -121,6 +121,23 @@ def collect(
         code=dict(sorted(code.items())),
         notes=metadata.notes if metadata else (),
     )
+
+
+def importable(code: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The same modules as Python finds them when run from beside their package, besides from the repository's root.
+
+    A module's name begins at the outermost folder of an unbroken chain of ``__init__.py``: src/churn/model.py is
+    churn.model where src/churn/__init__.py exists, and model where it does not. What two files would claim goes to
+    neither.
+    """
+    claims: dict[str, list[bytes]] = {}
+    for path, content in code.items():
+        parts = path.split("/")
+        first = len(parts) - 1
+        while first and "/".join([*parts[:first], "__init__.py"]) in code:
+            first -= 1
+        claims.setdefault("/".join(parts[first:]), []).append(content)
+    return {path: contents[0] for path, contents in claims.items() if len(contents) == 1}
 
 
 def _packages(sources: ModelSources, metadata: mlem_metadata.Metadata | None) -> tuple[tuple[Line, ...], str]:

@@ -19,9 +19,10 @@ from typing import Any
 import msgspec
 
 from deployers.errors import ConfigurationError, RefusedError
-from deployers.wrapping import bundle, environment, inspection, isolation, locking, model_files
+from deployers.wrapping import bundle, inspection, isolation, locking, model_files
 from deployers.wrapping import scan as scanning
 from deployers.wrapping.bundle import Bundle, Content, Description
+from deployers.wrapping.environment import ModelEnvironment, ensure
 from deployers.wrapping.locking import Index, Lock, LockInputs
 from deployers.wrapping.requirements import Requirements
 from deployers.wrapping.server_wheel import ServerWheel, server_wheel
@@ -57,11 +58,8 @@ class WrapSettings(msgspec.Struct, frozen=True, kw_only=True):
     base_image: str | None = None
 
 
-class Told(msgspec.Struct, frozen=True):
-    """Who is told: ``step`` what begins now, ``warn`` what a person should look at."""
-
-    step: Callable[[str], None] = lambda _: None
-    warn: Callable[[str], None] = lambda _: None
+def _nobody(_: str) -> None:
+    """Nobody is told."""
 
 
 def wrap(
@@ -74,28 +72,27 @@ def wrap(
     requirements: Requirements,
     settings: WrapSettings,
     store: Path,
-    caches: Path,
-    variables: Mapping[str, str],
-    told: Told = Told(),  # noqa: B008  (frozen)
+    cache: Path,
+    environment: Mapping[str, str],
+    step: Callable[[str], None] = _nobody,
+    warn: Callable[[str], None] = _nobody,
 ) -> Bundle:
     """Make the bundle of the model at ``model_path`` in the folder ``model``, or find it made already.
 
-    ``store``: where bundles are kept; ``caches``: what may be deleted at any time; ``variables``: the runner's
-    environment. The same inputs give the same digest on every machine. Raises `ConfigurationError`, `RefusedError`
+    ``store``: where bundles are kept; ``cache``: what may be deleted at any time; ``environment``: the runner's
+    variables. ``step`` is told what begins, ``warn`` what a person should look at. The same inputs give the same digest on every machine. Raises `ConfigurationError`, `RefusedError`
     (unsafe files, the scan's policy, sdists), `UnreachableError` (an index), `ReleaseFailedError` (the model can't be
     loaded).
     """
-    told.step("hash")
+    step("hash")
     files = model_files.survey(model)
     model_files.only(files, model_path)
     format_ = settings.format or tell_format(model_path, [file.content.path for file in files])
-    for note in requirements.notes:
-        told.warn(note)
-    told.step("scan")
-    scan = _scanned(model, model_path, [file.content for file in files], caches)
-    _judge(scan, settings, requirements, told)
-    told.step("lock")
-    server = server_wheel(caches)
+    step("scan")
+    scan = _scanned(model, model_path, [file.content for file in files], cache)
+    _judge(scan, settings, requirements, warn)
+    step("lock")
+    server = server_wheel(cache)
     lock = locking.lock(
         LockInputs(
             lines=requirements.lines,
@@ -105,8 +102,8 @@ def wrap(
             indexes=settings.indexes,
             allow_build=settings.allow_build,
         ),
-        cache=caches,
-        environment=variables,
+        cache=cache,
+        environment=environment,
     )
     code = [Content(path, hashlib.sha256(text).hexdigest(), len(text)) for path, text in requirements.code.items()]
     identity = bundle.digest(
@@ -124,15 +121,15 @@ def wrap(
         with contextlib.suppress(RefusedError):
             return bundle.load(folder)
         shutil.rmtree(folder)
-    told.step("environment")
-    python = environment.ensure(lock, server.path, cache=caches, environment=variables)
+    step("environment")
+    python = ensure(lock, server.path, cache=cache, environment=environment)
     store.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=store) as making:
         made = Path(making) / "bundle"
         _assemble(made, files, requirements.code, lock, server)
-        told.step("inspect")
+        step("inspect")
         found = inspection.inspect(
-            made, model_path, format_, python, environment=variables, user=isolation.model_user()
+            made, model_path, format_, python, environment=environment, user=isolation.model_user()
         )
         description = Description(
             schema=bundle.SCHEMA,
@@ -173,7 +170,7 @@ def tell_format(model_path: str, files: list[str]) -> str:
     )
 
 
-def environment_of(made: Bundle, *, caches: Path, variables: Mapping[str, str]) -> environment.ModelEnvironment:
+def environment_of(made: Bundle, *, cache: Path, environment: Mapping[str, str]) -> ModelEnvironment:
     """The environment that a bundle runs in, made again where the cache no longer has it. Resolves nothing anew."""
     description = made.description
     lock = Lock(
@@ -183,13 +180,13 @@ def environment_of(made: Bundle, *, caches: Path, variables: Mapping[str, str]) 
         indexes=msgspec.convert(description.indexes, tuple[Index, ...]),
         allow_build=description.allow_build,
     )
-    return environment.ensure(lock, made.server, cache=caches, environment=variables)
+    return ensure(lock, made.server, cache=cache, environment=environment)
 
 
-def _scanned(model: Path, model_path: str, contents: list[Content], caches: Path) -> scanning.Scan:
+def _scanned(model: Path, model_path: str, contents: list[Content], cache: Path) -> scanning.Scan:
     """The scan's outcome; kept by the files' hashes, since it depends on nothing else."""
     identity = msgspec.json.encode([scanning.RULES, model_path, contents])
-    kept = caches / "scans" / f"{hashlib.sha256(identity).hexdigest()[:40]}.json"
+    kept = cache / "scans" / f"{hashlib.sha256(identity).hexdigest()[:40]}.json"
     with contextlib.suppress(OSError, msgspec.DecodeError):
         return msgspec.json.decode(kept.read_bytes(), type=scanning.Scan)
     scan = scanning.scan(model, model=model_path)
@@ -200,7 +197,9 @@ def _scanned(model: Path, model_path: str, contents: list[Content], caches: Path
     return scan
 
 
-def _judge(scan: scanning.Scan, settings: WrapSettings, requirements: Requirements, told: Told) -> None:
+def _judge(
+    scan: scanning.Scan, settings: WrapSettings, requirements: Requirements, warn: Callable[[str], None]
+) -> None:
     own = {path.split("/")[0].removesuffix(".py") for path in requirements.code if path.endswith(".py")}
     findings = scan.beyond({*settings.allowed_imports, *own})
     found = list(scanning.lines(findings))
@@ -211,9 +210,9 @@ def _judge(scan: scanning.Scan, settings: WrapSettings, requirements: Requiremen
             hint="Look at how the model was made. Modules that it may import go under `policies.allowed-imports`.",
         )
     for line in found[:20]:
-        told.warn(line)
+        warn(line)
     if len(found) > 20:
-        told.warn(f"… and {len(found) - 20} more findings of the scan")
+        warn(f"… and {len(found) - 20} more findings of the scan")
 
 
 def _assemble(
