@@ -6,21 +6,24 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 FROM ${BASE} AS build
 WORKDIR /build
 COPY requirements/build.lock requirements/runner.lock requirements/
+# Wheels only, but for one package that has none; what builds that one is locked as well.
 RUN python3 -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: \
         --requirement requirements/build.lock \
-    && python3 -m venv --without-pip /opt/tagboat \
-    && /opt/build/bin/pip --python /opt/tagboat/bin/python install --no-cache-dir --disable-pip-version-check \
-        --require-hashes --only-binary :all: --requirement requirements/runner.lock
+    && /opt/build/bin/uv venv --no-cache --python python3 /opt/tagboat \
+    && /opt/build/bin/uv pip install --no-cache --compile-bytecode --python /opt/tagboat/bin/python \
+        --require-hashes --only-binary :all: --no-binary antlr4-python3-runtime \
+        --build-constraints requirements/build.lock --requirements requirements/runner.lock
 COPY pyproject.toml hatch_build.py README.md LICENSE CHANGELOG.md ./
 COPY entrypoint entrypoint
 COPY deployers deployers
 COPY templates templates
 COPY serving serving
 # The wheel holds tagboat-server's wheel, which goes into each model's environment.
-RUN /opt/build/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist . \
-    && /opt/build/bin/pip --python /opt/tagboat/bin/python install --no-cache-dir --disable-pip-version-check --no-deps \
-        dist/*.whl
+RUN /opt/build/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-build-isolation --no-deps \
+        --wheel-dir dist . \
+    && /opt/build/bin/uv pip install --no-cache --compile-bytecode --python /opt/tagboat/bin/python \
+        --no-deps dist/*.whl
 
 FROM ${BASE}
 # openssh-client and gnupg verify signatures of tags; libgomp1 is what many models' wheels need in their preflight.
