@@ -71,7 +71,7 @@ def inspect(
         answer = home / "answer.json"
         if user is not None:
             os.chown(home, user.uid, user.gid)
-        asked = ["--model", model, "--format", format, "--code", bundle / "code", "--output", answer]
+        asked: list[str | Path] = ["--model", model, "--format", format, "--code", bundle / "code", "--output", answer]
         command = python.command("inspect", bundle / "model", *asked)
         code, log = _run(command, home, child_environment(environment, home=home), user, seconds)
         if code is None:

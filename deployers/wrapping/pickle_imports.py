@@ -1,9 +1,9 @@
 """Which imports a pickle would make: its opcodes are followed, its objects never made.
 
-An abstract machine runs the opcodes of `pickletools` over a stack and a memo of *descriptions*: short strings, numbers,
-small tuples and imports are known, everything else is `UNKNOWN`. An import whose name the machine does not know (put
-together at run time, or fetched from the memo of an object) is reported as such, so a finding can be lost only together
-with a report that something was not understood. Large values are skipped, not read; memory is bounded by budgets.
+An abstract machine runs the opcodes over a stack and a memo of *descriptions*: short strings, numbers, small tuples and
+imports are known, everything else is `UNKNOWN`. An import whose name the machine does not know (put together at run
+time, say) is reported as such, so a finding can be lost only together with a report that something was not understood.
+Memory is bounded by budgets.
 
 It also knows the one thing that general scanners can't follow (fickling 0.1.12 and picklescan 1.0 both stop there):
 joblib writes the bytes of each array into the middle of the pickle, right behind its `NumpyArrayWrapper`
@@ -14,38 +14,28 @@ from __future__ import annotations
 
 import pickletools
 import re
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from deployers.wrapping.array_layout import itemsize
 from deployers.wrapping.byte_streams import Input, Malformed, Window
+from deployers.wrapping.pickle_opcodes import LONGEST_STRING, OPCODES, UNKNOWN, Opcodes, Unknown
 
 MAXIMUM_STACK = 2_000_000
 MAXIMUM_MEMO = 20_000_000
+MAXIMUM_IMPORTS = 10_000
+MAXIMUM_FOLLOWED = 1_000_000
 KNOWN_MEMO_BYTES = 64_000_000
 """Roughly what the strings and tuples in the memo may take; beyond it new ones count as unknown."""
 
-LONGEST_STRING = 1_000
-"""Characters of a string that may still be a name."""
-
 LONGEST_TUPLE = 32
-LONGEST_LINE = 1_000_000
-MAXIMUM_IMPORTS = 10_000
-MAXIMUM_MADE = 1_000_000
 DEEPEST = 3
 """Pickles inside pickles."""
 
 PLAUSIBLE = re.compile(r"[A-Za-z_][\w.]*")
-
-
-class _Unknown:
-    """A value that the machine does not follow."""
-
-
-UNKNOWN: Final = _Unknown()
-MARK: Final = _Unknown()
+NUMBER = re.compile(r"-?[0-9]{1,18}L?", re.ASCII)
+MARK: Final = Unknown()
 
 
 @dataclass(frozen=True)
@@ -61,9 +51,11 @@ class Import:
 
 COMPUTED = Import("", "a name put together while unpickling")
 EXTENSION = Import("copyreg", "a number of the extension registry")
+WRAPPER = Import("joblib.numpy_pickle", "NumpyArrayWrapper")
+FOLLOWED = {Import("numpy", "dtype"), WRAPPER}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Made:
     """An object of the two kinds whose layout matters: a NumPy dtype, or joblib's wrapper of an array."""
 
@@ -72,304 +64,219 @@ class Made:
     state: Any = None
 
 
-@dataclass
-class Stacked:
-    """A state dict of joblib's wrapper, while it is filled."""
+@dataclass(eq=False, slots=True)
+class State:
+    """The state of joblib's wrapper, while it is filled."""
 
     items: dict[str, Any] = field(default_factory=dict)
 
 
-WRAPPER = Import("joblib.numpy_pickle", "NumpyArrayWrapper")
-FOLLOWED = {Import("numpy", "dtype"), WRAPPER}
-NUMBERS = {"BININT", "BININT1", "BININT2", "BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT"}
-OPCODES = {ord(opcode.code): opcode for opcode in pickletools.opcodes}
-
-
 def imports(source: Input, *, tick: Callable[[], None], depth: int = 0) -> Iterator[Import]:
-    """Every import of the pickle that ``source`` stands at, up to its end, those of nested pickles too.
+    """Every import of the pickle that ``source`` stands at, up to its end, those of nested pickles too; each once.
 
     ``tick`` is called now and then, and may raise to end the scan. Raises `Malformed` when the bytes are no pickle,
     after the imports up to there were given.
     """
-    yield from _Machine(source, tick, depth).run()
+    machine = _Machine(source, tick, depth)
+    given = 0
+    malformed = None
+    while malformed is None and not machine.stopped:
+        try:
+            machine.run(4096)
+        except Malformed as error:
+            malformed = error
+        tick()
+        found = list(machine.found)[given:]
+        given += len(found)
+        yield from found
+    if malformed is not None:
+        raise malformed
 
 
 class _Machine:
     def __init__(self, source: Input, tick: Callable[[], None], depth: int) -> None:
         self.source, self.tick, self.depth = source, tick, depth
+        self.opcodes = Opcodes(source, self.nested)
+        self.stopped = False
         self.stack: list[Any] = []
         self.memo: list[Any] = []
         self.far: dict[int, Any] = {}
-        self.known = 0
-        self.found: list[Import] = []
-        self.seen: set[Import] = set()
-        self.made = 0
+        self.known = self.followed = 0
+        self.found: dict[Import, Import] = {}
 
-    def run(self) -> Iterator[Import]:
-        steps = 0
-        while True:
-            steps += 1
-            if steps % 4096 == 0:
-                self.tick()
-            code = self.source.read(1)
-            opcode = OPCODES.get(code[0]) if code else None
-            if opcode is None:
-                raise Malformed("the end is missing" if not code else f"no opcode {code[0]:#04x}")
-            argument = self._argument(opcode)
-            yield from self._flush()
+    def run(self, steps: int) -> None:
+        """Follow so many opcodes, or up to the end."""
+        following = self.opcodes.next
+        for _ in range(steps):
+            opcode, argument = following()
             if opcode.name == "STOP":
+                self.stopped = True
                 return
-            self._step(opcode, argument)
-            yield from self._flush()
-            if len(self.stack) > MAXIMUM_STACK or len(self.memo) > MAXIMUM_MEMO or len(self.far) > MAXIMUM_STACK:
-                raise Malformed("more on the stack or in the memo than can be followed")
+            special, to_mark, below, after = EFFECTS[opcode.name]
+            if special is not None:
+                special(self, argument)
+                continue
+            if to_mark:
+                self.to_mark()
+            for _ in range(below):
+                self.pop()
+            if argument is not None:
+                self.stack.append(_constant(opcode.name, argument))
+            elif after:
+                # What stays (a list that was appended to) is nothing that is followed.
+                self.stack.extend([UNKNOWN] * after)
+        if len(self.stack) > MAXIMUM_STACK or len(self.memo) > MAXIMUM_MEMO or len(self.far) > MAXIMUM_STACK:
+            raise Malformed("more on the stack or in the memo than can be followed")
 
-    def _flush(self) -> list[Import]:
-        if not self.found:
-            return []
-        found, self.found = [value for value in self.found if value not in self.seen], []
-        self.seen.update(found)
-        if len(self.seen) > MAXIMUM_IMPORTS:
+    def report(self, found: Import) -> Import:
+        """Note an import; the same one is kept once."""
+        if len(self.found) > MAXIMUM_IMPORTS:
             raise Malformed(f"more than {MAXIMUM_IMPORTS} different imports")
-        return found
+        return self.found.setdefault(found, found)
 
-    # Arguments
-
-    def _argument(self, opcode: pickletools.OpcodeInfo) -> Any:
-        descriptor = opcode.arg
-        if descriptor is None:
-            return None
-        if descriptor.n >= 0:
-            raw = self._exactly(descriptor.n)
-            return int.from_bytes(raw, "little", signed=opcode.name == "BININT") if opcode.name in NUMBERS else UNKNOWN
-        if descriptor.n == pickletools.UP_TO_NEWLINE:
-            lines = 2 if opcode.name in {"GLOBAL", "INST"} else 1
-            return [self._line() for _ in range(lines)]
-        return self._counted(opcode, descriptor.n)
-
-    def _counted(self, opcode: pickletools.OpcodeInfo, kind: int) -> Any:
-        width, form = {
-            pickletools.TAKEN_FROM_ARGUMENT1: (1, "<B"),
-            pickletools.TAKEN_FROM_ARGUMENT4: (4, "<i"),
-            pickletools.TAKEN_FROM_ARGUMENT4U: (4, "<I"),
-            pickletools.TAKEN_FROM_ARGUMENT8U: (8, "<Q"),
-        }[kind]
-        (size,) = struct.unpack(form, self._exactly(width))
-        if size < 0:
-            raise Malformed("a negative length")
-        if "UNICODE" in opcode.name or "STRING" in opcode.name:
-            return self._text(size)
-        if opcode.name == "LONG1" and size <= 8:
-            return int.from_bytes(self._exactly(size), "little", signed=True)
-        if "BYTE" in opcode.name:
-            self._nested(size)
-        else:
-            self.source.skip(size)
-        return UNKNOWN
-
-    def _text(self, size: int) -> Any:
-        if size > 4 * LONGEST_STRING:
-            self.source.skip(size)
-            return UNKNOWN
-        try:
-            return self._exactly(size).decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError:
-            return UNKNOWN
-
-    def _nested(self, size: int) -> None:
+    def nested(self, window: Window) -> None:
         """Bytes that begin like a pickle are scanned like one: somebody may unpickle them in turn."""
-        window = Window(self.source, size)
-        if window.peek() == b"\x80" and self.depth < DEEPEST:
-            nested: list[Import] = []
-            try:
-                nested.extend(imports(window, tick=self.tick, depth=self.depth + 1))
-            except Malformed:
-                # Perhaps bytes that merely began like one: names that can be names stand, noise does not.
-                nested = [found for found in nested if PLAUSIBLE.fullmatch(str(found))]
-            self.found.extend(nested)
-        window.finish()
-
-    def _exactly(self, size: int) -> bytes:
-        content = self.source.read(size)
-        if len(content) < size:
-            raise Malformed("the end is missing")
-        return content
-
-    def _line(self) -> str:
-        content = bytearray()
-        while True:
-            byte = self.source.read(1)
-            if not byte or len(content) > LONGEST_LINE:
-                raise Malformed("a line without an end")
-            if byte == b"\n":
-                return content.decode("utf-8", "replace")
-            content += byte
-
-    # Steps
-
-    def _step(self, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
-        special = getattr(self, f"_{opcode.name.lower()}", None)
-        if special is not None:
-            special(argument)
+        if window.peek() != b"\x80" or self.depth >= DEEPEST:
             return
-        before = opcode.stack_before
-        if pickletools.markobject in before:
-            self._to_mark()
-            below = before.index(pickletools.markobject)
-        else:
-            below = len(before)
-        for _ in range(below):
-            self._pop()
-        after = opcode.stack_after
-        if len(after) == 1 and below == 0 and argument is not None:
-            self.stack.append(_constant(opcode, argument))
-        else:
-            # What stays (a list that was appended to) is nothing that is followed.
-            self.stack.extend([UNKNOWN] * len(after))
+        nested: list[Import] = []
+        try:
+            for found in imports(window, tick=self.tick, depth=self.depth + 1):
+                nested.append(found)  # noqa: PERF402  (what was found before an error counts)
+        except Malformed:
+            # Perhaps bytes that merely began like one: names that can be names stand, noise does not.
+            nested = [found for found in nested if PLAUSIBLE.fullmatch(str(found))]
+        for found in nested:
+            self.report(found)
 
-    def _pop(self) -> Any:
+    def pop(self) -> Any:
         if not self.stack:
             raise Malformed("the stack is empty")
         return self.stack.pop()
 
-    def _to_mark(self) -> list[Any]:
-        values = []
-        while (value := self._pop()) is not MARK:
-            values.append(value)
-        values.reverse()
-        return values
+    def to_mark(self) -> list[Any]:
+        stack = self.stack
+        for index in range(len(stack) - 1, -1, -1):
+            if stack[index] is MARK:
+                values = stack[index + 1 :]
+                del stack[index:]
+                return values
+        raise Malformed("a mark is missing")
 
-    def _mark(self, _: Any) -> None:
+    # Opcodes with a meaning here
+
+    def push_mark(self, _: Any) -> None:
         self.stack.append(MARK)
 
-    def _pop_mark(self, _: Any) -> None:
-        self._to_mark()
+    def pop_mark(self, _: Any) -> None:
+        self.to_mark()
 
-    def _dup(self, _: Any) -> None:
-        self.stack.append(self._pop())
+    def duplicate(self, _: Any) -> None:
+        self.stack.append(self.pop())
         self.stack.append(self.stack[-1])
 
-    def _proto(self, _: Any) -> None:
-        """Says the protocol; changes nothing."""
+    def nothing(self, _: Any) -> None:
+        """Protocol and frame: framing changes nothing, and the protocol nothing that matters here."""
 
-    _frame = _proto
-
-    def _import(self, module: Any, name: Any) -> None:
+    def push_import(self, module: Any, name: Any) -> None:
         named = isinstance(module, str) and isinstance(name, str)
-        found = Import(module, name) if named else COMPUTED
-        self.found.append(found)
-        self.stack.append(found)
+        self.stack.append(self.report(Import(module, name) if named else COMPUTED))
 
-    def _global(self, argument: Any) -> None:
-        self._import(*argument)
+    def global_(self, lines: Any) -> None:
+        self.push_import(*lines)
 
-    def _stack_global(self, _: Any) -> None:
-        name = self._pop()
-        self._import(self._pop(), name)
+    def stack_global(self, _: Any) -> None:
+        name = self.pop()
+        self.push_import(self.pop(), name)
 
-    def _inst(self, argument: Any) -> None:
-        self._to_mark()
-        self._import(*argument)
+    def instance(self, lines: Any) -> None:
+        self.to_mark()
+        self.push_import(*lines)
         self.stack[-1] = UNKNOWN
 
-    def _ext1(self, _: Any) -> None:
-        self.found.append(EXTENSION)
+    def extension(self, _: Any) -> None:
+        self.report(EXTENSION)
         self.stack.append(UNKNOWN)
 
-    _ext2 = _ext1
-    _ext4 = _ext1
-
-    def _none(self, _: Any) -> None:
+    def none(self, _: Any) -> None:
         self.stack.append(None)
 
-    def _newtrue(self, _: Any) -> None:
-        self.stack.append(True)
+    def tuple_of(self, values: list[Any]) -> None:
+        # Tuples of tuples grow without end when they are doubled; those that matter hold plain values.
+        followed = len(values) <= LONGEST_TUPLE and any(value is not UNKNOWN for value in values)
+        plain = tuple(UNKNOWN if isinstance(value, tuple) else value for value in values) if followed else UNKNOWN
+        self.stack.append(plain)
 
-    def _newfalse(self, _: Any) -> None:
-        self.stack.append(False)
+    def tuple_to_mark(self, _: Any) -> None:
+        self.tuple_of(self.to_mark())
 
-    def _empty_tuple(self, _: Any) -> None:
+    def tuple_1(self, _: Any) -> None:
+        self.tuple_of([self.pop()])
+
+    def tuple_2(self, _: Any) -> None:
+        self.tuple_of([self.pop(), self.pop()][::-1])
+
+    def tuple_3(self, _: Any) -> None:
+        self.tuple_of([self.pop(), self.pop(), self.pop()][::-1])
+
+    def empty_tuple(self, _: Any) -> None:
         self.stack.append(())
 
-    def _tuple1(self, _: Any) -> None:
-        self._make_tuple([self._pop()])
+    def empty_dict(self, _: Any) -> None:
+        top = self.stack[-1] if self.stack else None
+        self.stack.append(State() if isinstance(top, Made) and top.maker == WRAPPER else UNKNOWN)
 
-    def _tuple2(self, _: Any) -> None:
-        self._make_tuple([self._pop(), self._pop()][::-1])
+    def set_item(self, _: Any) -> None:
+        self.fill([self.pop(), self.pop()][::-1])
 
-    def _tuple3(self, _: Any) -> None:
-        self._make_tuple([self._pop(), self._pop(), self._pop()][::-1])
+    def set_items(self, _: Any) -> None:
+        self.fill(self.to_mark())
 
-    def _tuple(self, _: Any) -> None:
-        self._make_tuple(self._to_mark())
-
-    def _make_tuple(self, values: list[Any]) -> None:
-        followed = len(values) <= LONGEST_TUPLE and any(value is not UNKNOWN for value in values)
-        # Tuples of tuples grow without end when they are doubled; the two that matter hold plain values.
-        values = [UNKNOWN if isinstance(value, tuple) else value for value in values]
-        self.stack.append(tuple(values) if followed else UNKNOWN)
-
-    def _empty_dict(self, _: Any) -> None:
-        on_wrapper = bool(self.stack) and isinstance(self.stack[-1], Made) and self.stack[-1].maker == WRAPPER
-        self.stack.append(Stacked() if on_wrapper else UNKNOWN)
-
-    def _setitem(self, _: Any) -> None:
-        value, name = self._pop(), self._pop()
-        self._fill([name, value])
-
-    def _setitems(self, _: Any) -> None:
-        self._fill(self._to_mark())
-
-    def _fill(self, flat: list[Any]) -> None:
-        target = self._pop()
-        if isinstance(target, Stacked):
+    def fill(self, flat: list[Any]) -> None:
+        target = self.pop()
+        if isinstance(target, State):
             for name, value in zip(flat[::2], flat[1::2], strict=False):
                 if isinstance(name, str) and len(target.items) < 32:
                     target.items[name] = value
         self.stack.append(target)
 
-    def _reduce(self, _: Any) -> None:
-        arguments, maker = self._pop(), self._pop()
-        self._make(maker, arguments)
-
-    _newobj = _reduce
-
-    def _make(self, maker: Any, arguments: Any) -> None:
-        self.made += 1
-        if maker in FOLLOWED and self.made <= MAXIMUM_MADE:
-            self.stack.append(Made(maker, arguments if isinstance(arguments, tuple) else ()))
-        else:
+    def make(self, _: Any) -> None:
+        arguments, maker = self.pop(), self.pop()
+        if maker not in FOLLOWED or self.followed >= MAXIMUM_FOLLOWED:
             self.stack.append(UNKNOWN)
+            return
+        self.followed += 1
+        self.stack.append(Made(maker, arguments if isinstance(arguments, tuple) else ()))
 
-    def _build(self, _: Any) -> None:
-        state, target = self._pop(), self._pop()
+    def build(self, _: Any) -> None:
+        state, target = self.pop(), self.pop()
         if isinstance(target, Made):
-            target.state = state.items if isinstance(state, Stacked) else state
+            target.state = state.items if isinstance(state, State) else state
             if target.maker == WRAPPER:
-                self._pass_array(target)
+                self.pass_array(target)
                 target = UNKNOWN
         self.stack.append(target)
 
-    # Memo
+    # The memo
 
-    def _put_at(self, index: int) -> None:
+    def put_at(self, index: int) -> None:
         if not self.stack:
             raise Malformed("the stack is empty")
         value = self.stack[-1]
-        if isinstance(value, (str, tuple, int)) and not isinstance(value, bool):
-            self.known += 80 + (len(value) * (1 if isinstance(value, str) else 64) if not isinstance(value, int) else 0)
+        if isinstance(value, (str, tuple)):
+            self.known += 80 + len(value) * (64 if isinstance(value, tuple) else 1)
             if self.known > KNOWN_MEMO_BYTES:
                 value = UNKNOWN
-        if index < len(self.memo):
-            self.memo[index] = value
-        elif index == len(self.memo):
-            self.memo.append(value)
-            while len(self.memo) in self.far:
-                self.memo.append(self.far.pop(len(self.memo)))
+        memo = self.memo
+        if index == len(memo):
+            memo.append(value)
+            while self.far and len(memo) in self.far:
+                memo.append(self.far.pop(len(memo)))
+        elif index < len(memo):
+            memo[index] = value
         else:
             self.far[index] = value
 
-    def _get_at(self, index: int) -> None:
+    def get_at(self, index: int) -> None:
         if index < len(self.memo):
             self.stack.append(self.memo[index])
         elif index in self.far:
@@ -377,71 +284,73 @@ class _Machine:
         else:
             raise Malformed(f"nothing in the memo at {index}")
 
-    def _memoize(self, _: Any) -> None:
-        self._put_at(len(self.memo) + len(self.far))
+    def memoize(self, _: Any) -> None:
+        self.put_at(len(self.memo) + len(self.far))
 
-    def _binput(self, argument: Any) -> None:
-        self._put_at(argument)
+    def put_text(self, lines: Any) -> None:
+        self.put_at(_index(lines[0]))
 
-    _long_binput = _binput
+    def get_text(self, lines: Any) -> None:
+        self.get_at(_index(lines[0]))
 
-    def _put(self, argument: Any) -> None:
-        self._put_at(_decimal(argument[0]))
-
-    def _binget(self, argument: Any) -> None:
-        self._get_at(argument)
-
-    _long_binget = _binget
-
-    def _get(self, argument: Any) -> None:
-        self._get_at(_decimal(argument[0]))
-
-    # joblib
-
-    def _pass_array(self, wrapper: Made) -> None:
+    def pass_array(self, wrapper: Made) -> None:
+        """Pass over the bytes of the array, which stand right here; an array of objects is a pickle of its own."""
         state = wrapper.state if isinstance(wrapper.state, dict) else {}
-        dtype = state.get("dtype")
+        dtype, shape = state.get("dtype"), state.get("shape")
         size, objects = itemsize(dtype.arguments, dtype.state) if isinstance(dtype, Made) else (None, False)
         if objects:
             for found in imports(self.source, tick=self.tick, depth=self.depth + 1):
-                self.found.append(found)
+                self.report(found)
             return
-        shape = state.get("shape")
         if size is None or not isinstance(shape, tuple) or not all(isinstance(length, int) for length in shape):
             raise Malformed("an array of a kind or size that can't be told")
         for length in shape:
             size *= max(length, 0)
         if state.get("numpy_array_alignment_bytes") is not None:
-            self.source.skip(self._exactly(1)[0])
+            self.source.skip(self.opcodes.exactly(1)[0])
         self.source.skip(size)
 
 
-def _constant(opcode: pickletools.OpcodeInfo, argument: Any) -> Any:
+def _constant(name: str, argument: Any) -> Any:
     """The value of an opcode that pushes its argument, where it is followed."""
     if isinstance(argument, list):  # a line of protocol 0
         text = argument[0]
-        if opcode.name == "UNICODE":
-            return _short(_unescaped(text))
-        if opcode.name == "STRING":
-            return _short(_unescaped(text.strip()[1:-1]))
-        if opcode.name in {"INT", "LONG"}:
-            return int(text.rstrip("L")) if re.fullmatch(r"-?[0-9]{1,18}L?", text) else UNKNOWN
-        return UNKNOWN
-    if isinstance(argument, str):
-        return _short(argument)
-    return argument if isinstance(argument, int) else UNKNOWN
+        if name in {"UNICODE", "STRING"}:
+            text = text.strip()[1:-1] if name == "STRING" else text
+            # With a backslash in it, it may mean another text.
+            return UNKNOWN if "\\" in text or len(text) > LONGEST_STRING else text
+        return int(text.rstrip("L")) if name in {"INT", "LONG"} and NUMBER.fullmatch(text) else UNKNOWN
+    return UNKNOWN if isinstance(argument, str) and len(argument) > LONGEST_STRING else argument
 
 
-def _unescaped(text: str) -> Any:
-    """Text with backslashes in it may mean another text: not followed."""
-    return UNKNOWN if "\\" in text else text
-
-
-def _short(text: Any) -> Any:
-    return text if isinstance(text, str) and len(text) <= LONGEST_STRING else UNKNOWN
-
-
-def _decimal(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text):
+def _index(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
         raise Malformed("a memo index that is no number")
     return int(text)
+
+
+SPECIAL: Final[dict[str, Callable[[_Machine, Any], None]]] = {
+    "MARK": _Machine.push_mark, "POP_MARK": _Machine.pop_mark, "DUP": _Machine.duplicate,
+    "PROTO": _Machine.nothing, "FRAME": _Machine.nothing,
+    "GLOBAL": _Machine.global_, "STACK_GLOBAL": _Machine.stack_global, "INST": _Machine.instance,
+    "EXT1": _Machine.extension, "EXT2": _Machine.extension, "EXT4": _Machine.extension,
+    "NONE": _Machine.none, "EMPTY_TUPLE": _Machine.empty_tuple, "TUPLE": _Machine.tuple_to_mark,
+    "TUPLE1": _Machine.tuple_1, "TUPLE2": _Machine.tuple_2, "TUPLE3": _Machine.tuple_3,
+    "EMPTY_DICT": _Machine.empty_dict, "SETITEM": _Machine.set_item, "SETITEMS": _Machine.set_items,
+    "REDUCE": _Machine.make, "NEWOBJ": _Machine.make, "BUILD": _Machine.build, "MEMOIZE": _Machine.memoize,
+    "BINPUT": _Machine.put_at, "LONG_BINPUT": _Machine.put_at, "PUT": _Machine.put_text,
+    "BINGET": _Machine.get_at, "LONG_BINGET": _Machine.get_at, "GET": _Machine.get_text,
+}  # fmt: skip
+
+
+def _effect(
+    opcode: pickletools.OpcodeInfo,
+) -> tuple[Callable[[_Machine, Any], None] | None, bool, int, int]:
+    """(what it does here, or: whether it takes all down to the mark, how many below, how many it puts there)."""
+    before = opcode.stack_before
+    to_mark = pickletools.markobject in before
+    below = before.index(pickletools.markobject) if to_mark else len(before)
+    return SPECIAL.get(opcode.name), to_mark, below, len(opcode.stack_after)
+
+
+EFFECTS: Final = {opcode.name: _effect(opcode) for opcode in OPCODES.values()}

@@ -80,9 +80,11 @@ def wrap(
     """Make the bundle of the model at ``model_path`` in the folder ``model``, or find it made already.
 
     ``store``: where bundles are kept; ``cache``: what may be deleted at any time; ``environment``: the runner's
-    variables. ``step`` is told what begins, ``warn`` what a person should look at. The same inputs give the same digest on every machine. Raises `ConfigurationError`, `RefusedError`
-    (unsafe files, the scan's policy, sdists), `UnreachableError` (an index), `ReleaseFailedError` (the model can't be
-    loaded).
+    variables. ``step`` is told what begins, ``warn`` what a person should look at. The same inputs give the same digest
+    on every machine.
+
+    Raises `ConfigurationError`, `RefusedError` (unsafe files, the scan's policy, sdists), `UnreachableError` (an index)
+    and `ReleaseFailedError` (the model can't be loaded).
     """
     step("hash")
     files = model_files.survey(model)
