@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Mapping, MutableMapping
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, NamedTuple, Optional
 
 import msgspec
 
@@ -42,7 +42,10 @@ class Page(NamedTuple):
 
 
 class Application:
-    """Answers requests. `server` puts the release into every answer's headers; while the process drains, every answer closes its connection."""
+    """Answers requests; while the process drains, every answer closes its connection.
+
+    The release is put into every answer's headers by `server`, so that uvicorn's own answers have it too.
+    """
 
     def __init__(
         self, model: LoadedModel, state: State, settings: Settings, metrics: Metrics, execution: Execution, log: Log

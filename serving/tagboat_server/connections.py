@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Optional
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

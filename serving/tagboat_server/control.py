@@ -19,7 +19,7 @@ import os
 import socket
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Optional
 
 import msgspec
 
@@ -41,7 +41,7 @@ class Control:
     """Listens at ``path`` from the start; knows the server once there is one."""
 
     def __init__(self, path: Path, state: State) -> None:
-        self.path = Path(os.path.abspath(path))
+        self.path = path.absolute()
         self.state = state
         self.server: Optional[Server] = None
         self.listener = bind_unix(self.path)

@@ -14,7 +14,7 @@ Neither is ever shown as a traceback.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Dict, Optional
+from typing import Optional
 
 
 class ServerError(Exception):
@@ -55,7 +55,7 @@ class ListenError(ServerError):
     """An address is taken, forbidden, or no address."""
 
 
-class Rejection(Exception):
+class Rejection(Exception):  # noqa: N818 - it is an answer, not a defect
     """An HTTP answer other than success.
 
     ``path``: where in the body, such as ``data[3].age``. ``reason``: one word for the metrics. ``kind`` and

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import functools
 from typing import Any, Callable, TypeVar
 
@@ -44,11 +45,9 @@ class Execution:
 
     def left(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give a place back; called in whichever thread ended the call."""
-        try:
+        # A closed loop raises: the process is ending and nobody counts any more.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self.give_back)
-        except RuntimeError:
-            # The loop is closed: the process is ending and nobody counts any more.
-            pass
 
     def give_back(self) -> None:
         """Count one request less."""

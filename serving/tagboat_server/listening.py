@@ -8,7 +8,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Optional
 
 from tagboat_server.errors import ListenError
 
@@ -75,7 +75,7 @@ def clear_leftover(path: Path, name: str) -> None:
         try:
             probe.connect(name)
         except ConnectionRefusedError:
-            os.unlink(name)
+            Path(name).unlink()
             return
         except OSError as error:
             raise ListenError(f"cannot be probed: {error.strerror or error}", where=str(path)) from None
@@ -115,7 +115,7 @@ def remove_own(path: Path, identity: Optional[tuple[int, int]]) -> None:
     """Remove a socket's file, if it is still the one that we made."""
     if identity is not None and identity_of(path) == identity:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            path.unlink()
 
 
 def address_of(listener: socket.socket) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 from importlib import metadata
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Optional
 
 from tagboat_server.signature import Method
 

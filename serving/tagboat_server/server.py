@@ -18,7 +18,7 @@ import resource
 import signal
 import socket
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 import uvicorn
 
@@ -158,14 +158,20 @@ class Server(uvicorn.Server):
         if self.settings.drain_delay:
             await asyncio.sleep(min(self.settings.drain_delay, grace))
         await self.stop_accepting()
-        while self.server_state.connections and self.loop.time() < deadline and not self.should_exit:
-            await asyncio.sleep(TICK)
+        while self.server_state.connections and self.loop.time() < deadline and not self.should_exit:  # noqa: ASYNC110
+            await asyncio.sleep(TICK)  # uvicorn tells nobody when a connection goes
         self.log.event("drained", cut=len(self.server_state.connections) or None)
         self.should_exit = True
 
     async def stop_accepting(self) -> None:
         """Take what is queued, and close our copies of the listening sockets."""
         kept, self.listeners = self.listeners, {}
+        if type(self.loop).__module__.startswith("asyncio"):
+            # asyncio (3.9 to 3.13) drops what it has accepted in the very turn in which its server is closed.
+            for accepting in self.accepting.values():
+                for own in getattr(accepting, "sockets", ()):
+                    self.loop.remove_reader(own.fileno())
+            await self.turns()
         for accepting in self.accepting.values():
             accepting.close()
         self.accepting.clear()
@@ -179,8 +185,11 @@ class Server(uvicorn.Server):
                 accepted.setblocking(False)
                 await self.loop.connect_accepted_socket(self.make_connection, accepted)
             listener.close()
-        # Connections that the event loop has accepted in this very turn are made in the next.
-        for _ in range(3):
+        await self.turns()
+
+    async def turns(self) -> None:
+        """Let the event loop make connections of what it has accepted."""
+        for _ in range(5):
             await asyncio.sleep(0)
 
 

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Optional
 
 from tagboat_server import formats
 from tagboat_server.app import Application
@@ -38,7 +38,7 @@ def run(
     take_over(log)
     state = State(identity)
     listeners: list[socket.socket] = []
-    path = Path(os.path.abspath(uds)) if uds is not None else None
+    path = uds.absolute() if uds is not None else None
     told: Optional[Control] = None
     file = None
     try:

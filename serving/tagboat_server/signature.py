@@ -11,7 +11,7 @@ any length.
 
 from __future__ import annotations
 
-from typing import Optional, Tuple, Union
+from typing import Optional, Union
 
 import msgspec
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, List, Optional, Union
+from typing import Any, Optional, Union
 
 import msgspec
 import numpy
@@ -96,7 +96,7 @@ def floats(values: Sequence[Any], dtype: str, path: str) -> numpy.ndarray[Any, A
 
 
 def integers(values: Sequence[Any], dtype: str, path: str) -> Any:
-    """Whole numbers, also written as ``3.0``; null makes the column one of floats, unless pandas' own dtype holds it."""
+    """Whole numbers, also written as ``3.0``; null makes a column of floats, but in pandas' own dtypes."""
     lowered = dtype.lower()
     bounds = numpy.iinfo(lowered if lowered in numpy.sctypeDict else "int64")
     whole: list[Optional[int]] = []
@@ -126,7 +126,7 @@ def times(values: Sequence[Any], dtype: str, path: str) -> Any:
     for place, value in enumerate(values):
         try:
             parsed.append(pandas.NaT if value is None else pandas.Timestamp(value))
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError):  # noqa: PERF203 - the sender needs the place of the wrong one
             message = f"expected a date or time, got {value[:50]!r}"
             raise Rejection(422, message, path=path.format(place), reason="type") from None
     try:

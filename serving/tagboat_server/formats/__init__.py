@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Optional
 
 from tagboat_server.errors import ModelError
 from tagboat_server.formats.base import Format

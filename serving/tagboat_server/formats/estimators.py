@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 import numpy
 
@@ -63,7 +63,7 @@ def offer(estimator: Any, method: str) -> Any:
     """A method, or None where the estimator lacks it, also where it only finds that out when asked."""
     try:
         return getattr(estimator, method, None)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a property of the model's own code may raise anything
         return None
 
 

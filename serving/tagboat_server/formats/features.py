@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 import numpy
 
@@ -242,7 +242,7 @@ def attribute(estimator: Any, name: str) -> Any:
     """A fitted attribute, or None where there is none, also where the property raises."""
     try:
         return getattr(estimator, name, None)
-    except Exception:
+    except Exception:  # noqa: BLE001 - scikit-learn's properties raise what the inner estimator raises
         return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Optional
 
 from tagboat_server.errors import MissingLibraryError, ModelError
 from tagboat_server.formats import estimators
@@ -140,7 +140,7 @@ def unpickled(document: Mapping[str, Any], file: Path) -> Any:
     import pickle
 
     with data.open("rb") as stream:
-        loaded = pickle.load(stream)
+        loaded = pickle.load(stream)  # noqa: S301 - here is the model's own environment, without credentials
     estimators.make_fit(loaded)
     return loaded
 

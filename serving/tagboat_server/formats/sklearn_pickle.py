@@ -28,7 +28,7 @@ class PickleFormat:
     def load(self, path: Path) -> LoadedModel:
         """Unpickle."""
         with explained(path) as warnings, path.open("rb") as file:
-            estimator = pickle.load(file)
+            estimator = pickle.load(file)  # noqa: S301 - here is the model's own environment, without credentials
         return estimators.wrap(estimator, self.name, path, warnings)
 
 

@@ -6,7 +6,6 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import List
 
 from tagboat_server.errors import MissingLibraryError, ModelError
 from tagboat_server.model import requirement_of

@@ -78,7 +78,7 @@ class NativeMethod:
         """
         try:
             return call(value)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a model may raise anything
             kind = type(error).__name__
             self.metrics.failures.labels(self.name, kind).inc()
             if isinstance(error, ValueError) and kind != "NotFittedError" and call is not encode:

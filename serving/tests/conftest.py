@@ -1,0 +1,232 @@
+"""Real models, real bundles, real server processes; a client of a few lines."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from array import array
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+COLUMNS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+FLOWER = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+PATIENCE = 90
+
+
+class Answer:
+    """Status, headers in lower case, and the body."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class UnixConnection(HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+class ServerProcess:
+    """A server in a process of its own; ended, and waited for, by the fixture that made it."""
+
+    def __init__(self, bundle, *, release="r1", stage="dev", settings=None, port=0, uds=None, python=None, environment=None):
+        # Unix sockets' paths are short; pytest's folders are not.
+        self.folder = Path(tempfile.mkdtemp(prefix="tb"))
+        self.control_path = self.folder / "c"
+        self.log_path = self.folder / "log"
+        self.uds = self.folder / "u" if uds else None
+        command = [str(python or sys.executable), *(["-P"] if python is None else []), "-m", "tagboat_server", "serve"]
+        command += [str(bundle), "--control", str(self.control_path)]
+        command += ["--port", str(port)] if port is not None else []
+        command += ["--uds", str(self.uds)] if uds else []
+        command += ["--control-only"] if port is None and not uds else []
+        env = {name: value for name, value in os.environ.items() if not name.startswith("TAGBOAT_")}
+        env |= {"TAGBOAT_RELEASE": release, "TAGBOAT_STAGE": stage, "TAGBOAT_SETTINGS": json.dumps(settings or {})}
+        env |= environment or {}
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.address = None
+
+    def wait_ready(self):
+        deadline = threading.Event()
+        for _ in range(PATIENCE * 20):
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended with {self.process.returncode}: {self.log}")
+            with contextlib.suppress(OSError):
+                status = self.control({"op": "status"})
+                if status["ready"]:
+                    tcp = [address for address in status["listening"] if address.startswith("http")]
+                    if tcp:
+                        host, _, port = tcp[0].removeprefix("http://").rpartition(":")
+                        self.address = (host, int(port))
+                    return self
+            deadline.wait(0.05)
+        raise AssertionError(f"the server was not ready in time: {self.log}")
+
+    @property
+    def log(self):
+        return self.log_path.read_text()
+
+    @property
+    def events(self):
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+
+    def connect(self, timeout=30):
+        if self.address is None:
+            return UnixConnection(self.uds, timeout)
+        return HTTPConnection(*self.address, timeout=timeout)
+
+    def request(self, method, path, body=None, headers=None):
+        connection = self.connect()
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def post(self, path, document, **headers):
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        return self.request("POST", path, body, {"content-type": "application/json", **headers})
+
+    def socket(self, timeout=30):
+        return socket.create_connection(self.address, timeout=timeout)
+
+    def control(self, document, descriptor=None):
+        return control(self.control_path, document, descriptor)[0]
+
+    def share(self):
+        answer, descriptors = control(self.control_path, {"op": "share"})
+        assert answer["ok"], answer
+        return descriptors[0]
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout=PATIENCE):
+        return self.process.wait(timeout)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def control(path, document, descriptor=None):
+    """One line to a control socket; the answer and the descriptors that came with it."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(path))
+        line = json.dumps(document).encode() + b"\n"
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))] if descriptor is not None else []
+        client.sendmsg([line], rights)
+        data, ancillary, _, _ = client.recvmsg(65536, socket.CMSG_SPACE(4))
+        descriptors = array("i")
+        for _, _, payload in ancillary:
+            descriptors.frombytes(payload)
+        return json.loads(data), list(descriptors)
+
+
+@pytest.fixture
+def serve():
+    """Starts servers; ends them after the test."""
+    started = []
+
+    def start(bundle, *, ready=True, **options):
+        server = ServerProcess(bundle, **options)
+        started.append(server)
+        return server.wait_ready() if ready else server
+
+    yield start
+    for server in started:
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def serve_module():
+    """As `serve`, for all tests of a module."""
+    started = []
+
+    def start(bundle, **options):
+        server = ServerProcess(bundle, **options)
+        started.append(server)
+        return server.wait_ready()
+
+    yield start
+    for server in started:
+        server.end()
+
+
+def write_bundle(folder, model, *, code=None, **document):
+    """A bundle around a model file that stands at ``folder/model/<model>``."""
+    (folder / "code").mkdir(parents=True, exist_ok=True)
+    for name, text in (code or {}).items():
+        (folder / "code" / name).write_text(text)
+    document = {"schema": 1, "name": "iris", "version": "v0.1.0", "commit": "0" * 40, "digest": "sha256:0", "model": model, **document}
+    (folder / "model.json").write_text(json.dumps(document))
+    return folder
+
+
+def dumped(folder, estimator, name="model.joblib"):
+    """A bundle around an estimator saved with joblib."""
+    import joblib
+
+    (folder / "model").mkdir(parents=True, exist_ok=True)
+    joblib.dump(estimator, folder / "model" / name)
+    return write_bundle(folder, name)
+
+
+@pytest.fixture(scope="session")
+def iris():
+    """Features with column names, and species as text."""
+    from sklearn.datasets import load_iris
+
+    flowers = load_iris(as_frame=True)
+    return flowers.data.set_axis(COLUMNS, axis=1), flowers.target.map(dict(enumerate(flowers.target_names))).astype(object)
+
+
+@pytest.fixture(scope="session")
+def forest(iris):
+    """A trained classifier."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(10, random_state=0, n_jobs=2).fit(*iris)
+
+
+@pytest.fixture(scope="session")
+def forest_bundle(forest, tmp_path_factory):
+    """The classifier as a bundle."""
+    return dumped(tmp_path_factory.mktemp("forest"), forest)
+
+
+@pytest.fixture(scope="session")
+def linear_bundle(iris, tmp_path_factory):
+    """A quick classifier without column names, as a bundle."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(iris[0].to_numpy(), iris[1].to_numpy())
+    return dumped(tmp_path_factory.mktemp("linear"), model)
