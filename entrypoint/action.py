@@ -26,10 +26,11 @@ from entrypoint.github.inputs import Inputs, Task, read_inputs
 from entrypoint.github.log import ActionLog
 from entrypoint.github.ownership import give_back
 from entrypoint.github.runner import Runner
+from entrypoint.registry.git import find_root
 from entrypoint.report.annotations import remarks
 from entrypoint.report.outputs import outputs
 from entrypoint.report.summary import summary
-from entrypoint.report.verdict import Failure, Trigger, Verdict
+from entrypoint.report.verdict import Failure, Verdict
 from entrypoint.request import Command, Handle, Request
 
 INTERRUPTED: Final = 130
@@ -122,7 +123,8 @@ def _act(step: Surroundings, runner: Runner, inputs: Inputs) -> Verdict:
     asked = _asked(step.environment, inputs)
     runner.say(asked.why)
     if isinstance(asked, Nothing):
-        return Verdict(note=f"Nothing to do: {asked.why}.", trigger=Trigger())
+        return Verdict(note=f"Nothing to do: {asked.why}.")
+    _check_repository(inputs, _workspace(step.environment))
     request = Request(
         command=asked.command,
         directory=inputs.working_directory,
@@ -154,7 +156,7 @@ def _asked(environment: Mapping[str, str], inputs: Inputs) -> Act | Nothing:
         return decide(environment)
     if inputs.command is Task.RECONCILE:
         return Act(command=Command.RECONCILE, why="reconcile was asked for")
-    if inputs.command in {Task.ROLLBACK, Task.REMOVE} and inputs.ref is None:
+    if inputs.command in {Task.ROLLBACK, Task.REMOVE, Task.RELEASE_HOLD} and inputs.ref is None:
         hint = "Name the slot as ARTIFACT#STAGE, for instance `ref: churn#prod`."
         raise UsageError(f"command '{inputs.command}' needs a ref", where="input 'ref'", hint=hint)
     task = Command.DEPLOY if inputs.command is Task.AUTO else Command(inputs.command.value)
@@ -181,6 +183,17 @@ def _workspace(environment: Mapping[str, str]) -> Path:
             hint="Run actions/checkout before Tagboat; outside of GitHub Actions use `tagboat deploy REF`.",
         )
     return Path(path)
+
+
+def _check_repository(inputs: Inputs, workspace: Path) -> None:
+    """The repository that Git would take must be the checkout, not one that the workspace happens to lie in."""
+    root = find_root(inputs.working_directory)
+    if not root.is_relative_to(workspace.resolve()):
+        raise UsageError(
+            "there is no repository in the workspace",
+            where="input 'working-directory'",
+            hint="Run actions/checkout before Tagboat; where it has a `path:`, give that as working-directory.",
+        )
 
 
 def _config_path(inputs: Inputs | None, environment: Mapping[str, str]) -> str | None:

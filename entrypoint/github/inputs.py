@@ -32,6 +32,7 @@ class Task(enum.StrEnum):
     RECONCILE = "reconcile"
     ROLLBACK = "rollback"
     REMOVE = "remove"
+    RELEASE_HOLD = "release-hold"
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):

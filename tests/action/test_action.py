@@ -129,7 +129,7 @@ def test_the_command_input_chooses(
     assert stub.request.tag is ("no_tag" not in inputs)
 
 
-@pytest.mark.parametrize("command", ["rollback", "remove"])
+@pytest.mark.parametrize("command", ["rollback", "remove", "release-hold"])
 def test_a_rollback_without_a_slot_is_told_how(fake: FakeRunner, step: Callable[..., int], command: str) -> None:
     assert step(Stub(), "push", TAG, command=command) == 2
     assert "ARTIFACT#STAGE" in fake.annotations()[0].message
@@ -167,6 +167,17 @@ def test_a_missing_workspace_names_the_checkout(fake: FakeRunner, tmp_path: Path
     environment = fake.environment | payloads.event(tmp_path, "push", TAG) | {"GITHUB_WORKSPACE": workspace}
     assert run(environment, log=fake.log, handle=Stub()) == 2
     assert "actions/checkout" in fake.annotations()[0].message
+
+
+def test_a_repository_around_the_workspace_is_not_taken_for_the_checkout(
+    fake: FakeRunner, step: Callable[..., int], tmp_path: Path
+) -> None:
+    (fake.workspace / ".git").rmdir()
+    (tmp_path / ".git").mkdir()
+    stub = Stub()
+    assert step(stub, "push", TAG) == 2
+    assert stub.requests == []
+    assert "no repository in the workspace" in fake.annotations()[0].message
 
 
 def test_an_error_in_the_configuration_is_shown_at_its_line(fake: FakeRunner, step: Callable[..., int]) -> None:

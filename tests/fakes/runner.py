@@ -33,7 +33,7 @@ class FakeRunner:
 
     def __init__(self, folder: Path) -> None:
         self.workspace = folder / "workspace"
-        self.workspace.mkdir(exist_ok=True)
+        (self.workspace / ".git").mkdir(parents=True, exist_ok=True)
         files = folder / "file_commands"
         files.mkdir(exist_ok=True)
         self.output_file, self.summary_file = files / "output", files / "summary"
