@@ -35,9 +35,6 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     session_token: Annotated[Secret | None, Meta(description="S3: session token.")] = None
     allow_anonymous_login: Annotated[bool | None, Meta(description="S3, Azure: no credentials at all.")] = None
     use_ssl: Annotated[bool | None, Meta(description="S3: false for plain HTTP to `endpointurl`.")] = None
-    version_aware: Annotated[bool | None, Meta(description="S3, GCS, Azure: objects by the cloud's own versions.")] = (
-        None
-    )
     # http
     auth: Annotated[str | None, Meta(description="HTTP: `basic`, `digest` or `custom`.")] = None
     user: Annotated[Connection | None, Meta(description="HTTP, SSH: the user.")] = None
@@ -45,6 +42,9 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     custom_auth_header: Annotated[str | None, Meta(description="HTTP: the header for `auth: custom`.")] = None
     read_timeout: Annotated[Seconds | None, Meta(description="S3, HTTP: seconds until an answer.")] = None
     connect_timeout: Annotated[Seconds | None, Meta(description="S3, HTTP: seconds until a connection.")] = None
+    ssl_verify: Annotated[
+        bool | Connection | None, Meta(description="S3, HTTP: false for no check, or a CA bundle on the runner.")
+    ] = None
     # gs
     projectname: Annotated[Connection | None, Meta(description="GCS: the project.")] = None
     credentialpath: Annotated[
@@ -58,8 +58,13 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tenant_id: Annotated[Connection | None, Meta(description="Azure: the service principal's tenant.")] = None
     client_id: Annotated[Connection | None, Meta(description="Azure: the service principal.")] = None
     client_secret: Annotated[Secret | None, Meta(description="Azure: its secret.")] = None
+    connection_timeout: Annotated[Seconds | None, Meta(description="Azure: seconds until a connection.")] = None
     # ssh
     port: Annotated[Port | None, Meta(description="SSH: the port.")] = None
     keyfile: Annotated[
         Connection | None, Meta(description="SSH: a private key's file on the runner; an absolute path.")
     ] = None
+    passphrase: Annotated[Secret | None, Meta(description="SSH: that key's passphrase.")] = None
+    timeout: Annotated[Seconds | None, Meta(description="SSH, Azure: seconds until an answer.")] = None
+    allow_agent: Annotated[bool | None, Meta(description="SSH: whether the runner's SSH agent may be asked.")] = None
+    gss_auth: Annotated[bool | None, Meta(description="SSH: log in by Kerberos.")] = None

@@ -25,12 +25,18 @@ class Blobs(Protocol):
 class Source(Protocol):
     """Reads files by their path below the folder that holds tagboat.yaml."""
 
+    @property
+    def commit(self) -> str | None:
+        """The commit they are read from; None for the working tree."""
+
     def find(self, path: str) -> bytes | None:
         """The content, or None where there is no such file. Raises `UnsafeContentError` for a path that leads out."""
 
 
 class WorkingTree:
     """The files as they lie in ``folder``; links are followed, but not out of ``root``, the checkout."""
+
+    commit = None
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root = root.resolve()
