@@ -92,15 +92,21 @@ def _become(folder: Path, destination: Path) -> None:
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM}:
             raise
-    if destination.is_dir() and not any(destination.iterdir()):
+    if destination.is_symlink() or not destination.is_dir():
+        raise _taken(destination)
+    if not any(destination.iterdir()):
         destination.rmdir()
         folder.rename(destination)
-    elif not destination.is_dir() or _files(destination) != _files(folder):
-        raise ConfigurationError(
-            "the folder is there already, and holds something else",
-            where=str(destination),
-            hint="Remove it, or choose another one.",
-        )
+    elif _files(destination) != _files(folder):
+        raise _taken(destination)
+
+
+def _taken(destination: Path) -> ConfigurationError:
+    return ConfigurationError(
+        "the folder is there already, and holds something else",
+        where=str(destination),
+        hint="Remove it, or choose another one.",
+    )
 
 
 def _files(folder: Path) -> dict[str, str | None]:

@@ -22,9 +22,9 @@ def data_of(content: bytes, file: str) -> list[str]:
     Raises `RefusedError` for data kept in another repository or a bucket: an address from the commit is not followed.
     """
     document = read_yaml(content, where=file)
-    artifacts = document.get("artifacts") if isinstance(document, Mapping) else None
+    artifacts = (document.get("artifacts") or {}) if isinstance(document, Mapping) else None
     if not isinstance(artifacts, Mapping):
-        return []
+        raise UnsafeContentError("the file is no MLEM description", where=file)
     paths = []
     for name, artifact in artifacts.items():
         where = f"{file}: artifacts.{str(name)[:100]}"

@@ -78,7 +78,7 @@ class DvcConfigFile:
     file that is the runner's alone (untracked), which may hold secrets.
     """
 
-    text: str
+    text: str = field(repr=False)
     where: str
     folder: Path
     own: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,8 @@ from entrypoint.errors import RefusedError, TagboatError, UnreachableError
 
 AT_ONCE = 4
 """Objects in transfer at the same time; each costs some blocks of memory."""
+PATIENCE = 2.0
+"""Seconds that stopped transfers get to tidy up; they end at their next piece, unless that never comes."""
 ATTEMPTS = 3
 """How often an object is asked for when the connection breaks."""
 
@@ -70,8 +73,12 @@ class Transfer:
         done: queue.SimpleQueue[tuple[WantedObject, CachedObject | BaseException]] = queue.SimpleQueue()
         for one in distinct.values():
             todo.put(one)
-        for _ in range(min(AT_ONCE, len(distinct))):
-            threading.Thread(target=partial(self._work, todo, done), daemon=True, name="download").start()
+        threads = [
+            threading.Thread(target=partial(self._work, todo, done), daemon=True, name="download")
+            for _ in range(min(AT_ONCE, len(distinct)))
+        ]
+        for thread in threads:
+            thread.start()
         found: dict[tuple[str, str], CachedObject] = {}
         try:
             while len(found) < len(distinct):
@@ -84,6 +91,9 @@ class Transfer:
                 found[one.key] = outcome
         except BaseException:
             self.budget.stop()
+            ends = time.monotonic() + PATIENCE
+            for thread in threads:
+                thread.join(max(0.0, ends - time.monotonic()))
             raise
         return found
 

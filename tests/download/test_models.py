@@ -61,7 +61,8 @@ def test_outputs_of_a_pipeline_come_by_its_lock_wherever_its_stages_work(dvc: Pr
         "pipelines/dvc.yaml",
         "stages:\n"
         "  train:\n    cmd: python make.py model.pkl trained\n    outs: [model.pkl]\n"
-        "  elsewhere:\n    wdir: ../models\n    cmd: python ../pipelines/make.py other.pkl other\n    outs: [other.pkl]\n"
+        "  elsewhere:\n    wdir: ../models\n"
+        "    cmd: python ../pipelines/make.py other.pkl other\n    outs: [other.pkl]\n"
         "  kept:\n    cmd: python make.py kept.txt kept\n    outs:\n    - kept.txt:\n        cache: false\n"
         "  each:\n    foreach: [de, fr]\n    do:\n      wdir: ../models\n"
         "      cmd: python ../pipelines/make.py ${item}.pkl ${item}\n      outs: ['${item}.pkl']\n",
@@ -175,7 +176,7 @@ def test_a_git_lfs_pointer_is_named_as_such_and_nothing_is_written(project: Proj
 
 
 def test_a_path_with_nothing_at_it_says_so_and_where_to_look(project: Project) -> None:
-    with pytest.raises(ConfigurationError, match="nothing at 'models/iris.pkl'") as caught:
+    with pytest.raises(ConfigurationError, match=r"nothing at 'models/iris\.pkl'") as caught:
         project.download("models/iris.pkl")
     assert "dvc.yaml" in str(caught.value)
     with pytest.raises(ConfigurationError, match="nothing says where"):
