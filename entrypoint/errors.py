@@ -1,12 +1,12 @@
 """What can go wrong on the way in; grown from the same root as deployers/errors.py.
 
-    TagboatError                   deployers/errors.py
-    ├── ConfigurationError         exit 2
-    │   ├── UsageError             exit 2   the command line or an Action input
-    │   └── NotARegistryTagError   exit 2   a tag that GTO's grammar does not know
-    ├── RefusedError               exit 3
-    │   └── UnsafeContentError     exit 3   tag, path, file or archive that must not be touched
-    └── UnreachableError           exit 4
+TagboatError                   deployers/errors.py
+├── ConfigurationError         exit 2
+│   ├── UsageError             exit 2   the command line or an Action input
+│   └── NotARegistryTagError   exit 2   a tag that GTO's grammar does not know
+├── RefusedError               exit 3
+│   └── UnsafeContentError     exit 3   tag, path, file or archive that must not be touched
+└── UnreachableError           exit 4
 """
 
 from deployers.errors import ConfigurationError, RefusedError, TagboatError, UnreachableError

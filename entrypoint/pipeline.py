@@ -1,0 +1,278 @@
+"""One slot, from what the registry says now to a verdict; read `SlotRun.bring` from top to bottom.
+
+The registry is the desired state and an event only a nudge: whatever brought us here, the run takes the slot's lease,
+reads the registry again and applies what it says now. So late, repeated, reordered and missed events end in the same
+place, and a run that was killed is finished by the next one.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from deployers.base import Action, Deployer, Health, Lease, Observation, Plan, Release, Revision, Slot, VerifiedRelease
+from deployers.errors import DegradedError, ReleaseFailedError, TagboatError
+from entrypoint.journal import Journal
+from entrypoint.preparation import prepare
+from entrypoint.registry.policy import check_policies, check_unmoved
+from entrypoint.registry.resolve import Resolution
+from entrypoint.registry.state import Registry
+from entrypoint.report.verdict import Failure, SlotVerdict, Status
+from entrypoint.verification import await_release, verify
+from entrypoint.workspace import Workspace
+
+SWITCH_SECONDS = 120.0
+"""How long a target may take to serve what it says it switched to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """What the caller wants beyond what the registry says.
+
+    ``tag``: the event that brought us here, full name. ``dry_run``: plan, change nothing. ``retry``: try a release
+    again that failed before.
+    """
+
+    tag: str | None = None
+    dry_run: bool = False
+    retry: bool = False
+
+
+class SlotRun:
+    """One run at one slot."""
+
+    def __init__(self, workspace: Workspace, slot: Slot, orders: Orders) -> None:
+        self.workspace = workspace
+        self.slot = slot
+        self.orders = orders
+        self.deployer: Deployer = workspace.deployer(slot.target)
+        self.settings = workspace.settings(slot)
+        self.journal = Journal(workspace.progress)
+        self.wanted: Resolution | None = None
+        self.before: Observation | None = None
+
+    def bring(self) -> SlotVerdict:
+        """Bring the slot to what the registry says, prove it, or go back; an error is a verdict too."""
+        try:
+            with self._lease() as lease:
+                registry = self.workspace.read_registry()
+                self.wanted = wanted = self.workspace.wanted(registry, self.slot)
+                self.before = before = self.deployer.observe(self.slot)
+                if before.held is not None:
+                    return self._ended(Status.HELD, f"held by {before.held.by}: {before.held.reason}")
+                if self.workspace.policies.moved_tags == "refuse":
+                    check_unmoved(registry, before.tag)
+                if newer := self._overtaken_by(registry):
+                    return self._ended(Status.SUPERSEDED, f"{newer} came later and has won on this target")
+                if wanted is None:
+                    return self._retire()
+                check_policies(self.workspace.repository, wanted, self.workspace.policies)
+                draft = self._draft(wanted)
+                if serves(before, draft):
+                    return self._unchanged()
+                if (reason := failed_before(before, draft)) and not self.orders.retry:
+                    return self._stay_away_from(reason)
+                bundle = prepare(self.workspace, wanted, self.journal)
+                release = msgspec.structs.replace(draft, bundle_digest=bundle.digest)
+                plan = self.deployer.plan(release, bundle)
+                if self.orders.dry_run:
+                    return self._planned(plan)
+                return self._put_live(plan, lease)
+        except TagboatError as error:
+            status = Status.DEGRADED if isinstance(error, DegradedError) else Status.FAILED
+            return self._ended(status, error.message, failure=Failure.of(error))
+
+    def settled(self, wanted: Resolution | None, observed: Observation) -> SlotVerdict | None:
+        """The verdict of a slot that an earlier look found in order; None where a run has to take its lease."""
+        self.wanted, self.before = wanted, observed
+        if wanted is None or observed.held is not None or observed.tag != wanted.tag:
+            return None
+        if not serves(observed, self._draft(wanted)):
+            return None
+        return self._ended(Status.UNCHANGED, "is live already", observed=observed)
+
+    def _lease(self) -> AbstractContextManager[Lease | None]:
+        """A plan only reads, and waits for nobody."""
+        return nullcontext() if self.orders.dry_run else self.deployer.lease(self.slot)
+
+    def _overtaken_by(self, registry: Registry) -> str | None:
+        """The tag that won here, if it still exists and GTO orders it after what we are about to apply."""
+        recorded = self._before.tag
+        if recorded is None or self.wanted is None or self.wanted.tag is None:
+            return None
+        return recorded.name if registry.is_later(recorded.name, self.wanted.tag.name) else None
+
+    def _retire(self) -> SlotVerdict:
+        """Nothing is assigned any more: take it down where the target says so, else say what still runs."""
+        before = self._before
+        if before.health is Health.ABSENT and before.release is None and not before.unfinished:
+            return self._ended(Status.UNCHANGED, "nothing is assigned, and nothing is served")
+        if not self.workspace.target(self.slot.target).prune:
+            version = before.release.version if before.release else "something of ours"
+            self.journal.warn(f"{self.slot}: nothing is assigned any more, but {version} is still served; "
+                              f"`prune: true` on the target takes such slots down")  # fmt: skip
+            return self._ended(Status.UNCHANGED, "nothing is assigned any more; left running, as the target says")
+        if self.orders.dry_run:
+            return self._ended(Status.UNCHANGED, "nothing is assigned any more: would be taken down")
+        for _ in self.journal.follow(self.deployer.remove(self.slot)):
+            pass
+        return self._ended(Status.REMOVED, "nothing is assigned any more", changed=True, url=None)
+
+    def _draft(self, wanted: Resolution) -> Release:
+        """The release but for its bundle's digest, which costs a download to know."""
+        return Release(
+            slot=self.slot,
+            version=wanted.version or "",
+            commit=wanted.commit,
+            bundle_digest="",
+            settings=self.workspace.identity(self.slot),
+            tag=wanted.tag,
+        )
+
+    def _unchanged(self) -> SlotVerdict:
+        if not self.orders.dry_run and self.wanted is not None and self.wanted.tag is not None:
+            self.deployer.record_tag(self.slot, self.wanted.tag)
+        return self._ended(*self._overtaken("is live already"), observed=self._before)
+
+    def _stay_away_from(self, reason: str) -> SlotVerdict:
+        text = f"this release failed before and is not tried again: {reason}"
+        failure = Failure(message=text, where=str(self.slot), hint="Mend it and register anew, or pass --retry.")
+        return self._ended(Status.FAILED, text, failure=failure, observed=self._before)
+
+    def _planned(self, plan: Plan) -> SlotVerdict:
+        changes = [change for change in plan.changes if change.action is not Action.KEEP]
+        reason = "would change" if changes else "is live already"
+        return self._ended(Status.UNCHANGED, reason, release=plan.release, observed=self._before, changes=changes)
+
+    def _put_live(self, plan: Plan, lease: Lease | None) -> SlotVerdict:
+        release = plan.release
+        try:
+            for step in self.journal.follow(self.deployer.apply(plan)):
+                if lease is not None:
+                    lease.renew()
+                if step.candidate:
+                    self._verify(release.id, Revision.CANDIDATE)
+            observed = await_release(lambda: self.deployer.observe(self.slot), release.id, timeout=SWITCH_SECONDS)
+            self._verify(release.id, Revision.LIVE)
+        except ReleaseFailedError as error:
+            return self._way_back(release, error)
+        self.deployer.mark_verified(self.slot, release)
+        if plan.unchanged:
+            return self._ended(
+                *self._overtaken("is live already, and now verified"), release=release, observed=observed
+            )
+        return self._ended(Status.LIVE, self._overtaken("")[1], release=release, observed=observed, changed=True)
+
+    def _verify(self, release_id: str, revision: Revision, *, smoke: bool = True) -> None:
+        requests = self.settings.smoke if smoke else ()
+        with self.journal.step(f"verify {revision.value}", f"{len(requests)} smoke requests"):
+            verify(lambda request: self.deployer.call(self.slot, request, revision), release_id, requests,
+                   self.workspace.read_input)  # fmt: skip
+
+    def _way_back(self, release: Release, error: TagboatError) -> SlotVerdict:
+        """The release did not pass: remember why, and serve the last verified one again."""
+        diagnosis = "".join(f"\n{line}" for line in self.deployer.diagnose(self.slot))
+        self.deployer.mark_failed(self.slot, release, error.message)
+        self.journal.progress.output(f"{error}{diagnosis}")
+        verified = next(iter(self._before.verified), None)
+        try:
+            observed = self._go_back_to(verified)
+        except TagboatError as second:
+            raise DegradedError(
+                f"{error.message}; and the way back failed too: {second.message}",
+                where=str(self.slot),
+                hint="Look at the slot now: `tagboat status`; running the same command again tries both once more.",
+            ) from error
+        failure = Failure(message=error.message + diagnosis, where=str(self.slot), hint=error.hint)
+        if verified is None:
+            return self._ended(Status.FAILED, f"{error.message}; nothing was live before, and nothing is now",
+                               release=release, failure=failure)  # fmt: skip
+        reason = f"{error.message}; {verified.release.version} serves"
+        return self._ended(Status.ROLLED_BACK, reason, release=release, observed=observed, failure=failure)
+
+    def _go_back_to(self, verified: VerifiedRelease | None) -> Observation:
+        for _ in self.journal.follow(self.deployer.rollback(self.slot)):
+            pass
+        if verified is None:
+            observed = self.deployer.observe(self.slot)
+            if observed.health is not Health.ABSENT:
+                raise ReleaseFailedError(f"the failed release could not be taken down ({observed.health.value})")
+            return observed
+        observed = await_release(lambda: self.deployer.observe(self.slot), verified.release_id, timeout=SWITCH_SECONDS)
+        self._verify(verified.release_id, Revision.LIVE, smoke=False)
+        return observed
+
+    def _overtaken(self, reason: str) -> tuple[Status, str]:
+        """How a slot that needed nothing ends: an event that another one has overtaken says so."""
+        winner = self.wanted.tag.name if self.wanted and self.wanted.tag else None
+        if self.orders.tag is None or winner is None or winner == self.orders.tag:
+            return Status.UNCHANGED, reason
+        note = f"{self.orders.tag} was overtaken by {winner}"
+        return Status.SUPERSEDED, f"{note}, which {reason}" if reason else note
+
+    @property
+    def _before(self) -> Observation:
+        assert self.before is not None  # noqa: S101 - every step after the first look has it
+        return self.before
+
+    def _ended(
+        self,
+        status: Status,
+        reason: str = "",
+        *,
+        release: Release | None = None,
+        observed: Observation | None = None,
+        **more: Any,
+    ) -> SlotVerdict:
+        wanted, before = self.wanted, self.before
+        return SlotVerdict(
+            artifact=self.slot.artifact,
+            stage=self.slot.stage,
+            target=self.slot.target,
+            status=status,
+            reason=reason,
+            version=wanted.version if wanted else None,
+            commit=wanted.commit if wanted else None,
+            tag=wanted.tag.name if wanted and wanted.tag else None,
+            previous=before.release.version if before and before.release else None,
+            release=release.id if release else observed.release_id if observed else None,
+            seconds=self.journal.seconds,
+            steps=tuple(self.journal.timings),
+            warnings=tuple(self.journal.warnings),
+            **{
+                "url": observed.url if observed else None,
+                "proved_by": observed.proved_by if observed else None,
+                **more,
+            },
+        )
+
+
+def serves(observed: Observation, draft: Release) -> bool:
+    """Whether the slot serves the drafted release already, proved and in good health.
+
+    The bundle's digest is left out: it follows from the commit, the settings and the server that the draft names, and
+    comparing without it spares an unchanged slot the download. (Requirements that would resolve to newer packages
+    today are no reason to roll anything out.)
+    """
+    return (
+        observed.health is Health.READY
+        and not observed.unfinished
+        and observed.release is not None
+        and _but_for_the_bundle(observed.release) == _but_for_the_bundle(draft)
+        and any(verified.release_id == observed.release_id for verified in observed.verified)
+    )
+
+
+def failed_before(observed: Observation, draft: Release) -> str | None:
+    """Why the drafted release is known to fail on this target, or None."""
+    for failed in observed.failed:
+        if _but_for_the_bundle(failed.release) == _but_for_the_bundle(draft):
+            return failed.reason
+    return None
+
+
+def _but_for_the_bundle(release: Release) -> Release:
+    return msgspec.structs.replace(release, bundle_digest="", tag=None)

@@ -1,0 +1,129 @@
+"""One run: which slots it is about, and what became of them. The command line and the Action both come in here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from deployers.base import Slot
+from entrypoint.pipeline import Orders, SlotRun
+from entrypoint.preflight import preflight
+from entrypoint.registry import tags
+from entrypoint.registry.resolve import Resolution, resolve, slots_touched
+from entrypoint.registry.state import Registry
+from entrypoint.report.verdict import Preflight, SlotVerdict, Trigger, Verdict
+from entrypoint.request import Command, Request
+from entrypoint.reversal import release_hold, remove, roll_back
+from entrypoint.survey import survey
+from entrypoint.workspace import Workspace
+
+
+def run(request: Request) -> Verdict:
+    """Do what is asked, and say how it ended. Raises `TagboatError` only where no verdict can be reached."""
+    workspace = Workspace.open(request)
+    actions: dict[Command, Callable[[Workspace], Verdict]] = {
+        Command.DEPLOY: deploy,
+        Command.PLAN: deploy,
+        Command.RECONCILE: reconcile,
+        Command.ROLLBACK: roll_back,
+        Command.REMOVE: remove,
+        Command.RELEASE_HOLD: release_hold,
+    }
+    return actions[request.command](workspace)
+
+
+def deploy(workspace: Workspace) -> Verdict:
+    """Act on one event: bring every slot that it touches to what the registry says, or preflight a registration."""
+    request = workspace.request
+    registry = workspace.read_registry()
+    if request.tag_is_gone:
+        return _after_a_deleted_tag(workspace, registry)
+    event = resolve(workspace.repository, registry, request.ref or "")
+    trigger = Trigger(event=event.event, tag=event.tag.name if event.tag else None, artifact=event.artifact,
+                      version=event.version, stage=event.stage, commit=event.commit)  # fmt: skip
+    if event.event == "registration":
+        return _register(workspace, registry, event, trigger)
+    touched = slots_touched(registry, trigger.tag) if trigger.tag else [(event.artifact, event.stage or "")]
+    slots = workspace.slots_of(touched)
+    note = "" if slots else _deployed_nowhere(touched)
+    return workspace.verdict(registry, bring_all(workspace, slots, trigger.tag), trigger, note=note)
+
+
+def reconcile(workspace: Workspace) -> Verdict:
+    """Bring every slot to what the registry says; slots that agree already are not even leased."""
+    request = workspace.request
+    registry = workspace.read_registry()
+    seen = survey(workspace, registry, artifact=request.artifact, stage=request.stage)
+    orders = _orders(workspace)
+    settled = {
+        status.slot: verdict
+        for status in seen
+        if status.observed is not None
+        and (verdict := SlotRun(workspace, status.slot, orders).settled(status.wanted, status.observed))
+    }
+    brought = bring_all(workspace, [status.slot for status in seen if status.slot not in settled])
+    verdicts = sorted([*settled.values(), *brought], key=lambda one: (one.artifact, one.stage, one.target))
+    trigger = Trigger(event="reconcile", artifact=request.artifact, stage=request.stage)
+    note = "" if seen else "The registry assigns nothing that tagboat.yaml deploys."
+    return workspace.verdict(registry, verdicts, trigger, note=note)
+
+
+def bring_all(workspace: Workspace, slots: Sequence[Slot], tag: str | None = None) -> list[SlotVerdict]:
+    """Bring slots to what the registry says: targets side by side, the slots of one target in turn.
+
+    A failing slot stops no other one.
+    """
+    orders = _orders(workspace, tag)
+    by_target: dict[str, list[Slot]] = defaultdict(list)
+    for slot in slots:
+        by_target[slot.target].append(slot)
+
+    def bring(one_targets: Iterable[Slot]) -> list[SlotVerdict]:
+        verdicts = []
+        for slot in one_targets:
+            with workspace.progress.section(str(slot)):
+                verdicts.append(SlotRun(workspace, slot, orders).bring())
+        return verdicts
+
+    with ThreadPoolExecutor(max(1, len(by_target))) as runners:
+        return [verdict for verdicts in runners.map(bring, by_target.values()) for verdict in verdicts]
+
+
+def _orders(workspace: Workspace, tag: str | None = None) -> Orders:
+    """Reconcile leaves alone what failed before; whoever names a release means it."""
+    request = workspace.request
+    retry = request.retry or request.command is not Command.RECONCILE
+    return Orders(tag=tag, dry_run=workspace.dry_run, retry=retry)
+
+
+def _register(workspace: Workspace, registry: Registry, event: Resolution, trigger: Trigger) -> Verdict:
+    """A registration deploys nothing by itself; tagboat.yaml can name a stage that it assigns."""
+    settings = workspace.registration(event.artifact)
+    preflights: list[Preflight] = []
+    if settings.preflight:
+        with workspace.progress.section(f"preflight of {event.artifact}@{event.version}"):
+            preflights.append(preflight(workspace, event))
+    passed = all(one.passed for one in preflights)
+    if settings.assign is None or not passed or workspace.dry_run:
+        note = "A registration deploys nothing; an assignment does." if passed else ""
+        return workspace.verdict(registry, [], trigger, preflights=preflights, note=note)
+    written = workspace.assign(registry, event.artifact, event.version or "", settings.assign)
+    slots = workspace.slots_of([(event.artifact, settings.assign)])
+    return workspace.verdict(registry, bring_all(workspace, slots, written.name), trigger, preflights=preflights)
+
+
+def _after_a_deleted_tag(workspace: Workspace, registry: Registry) -> Verdict:
+    """The event deleted a tag: what it touched is brought to what the registry says without it."""
+    tag = tags.parse(workspace.request.ref or "")
+    stages = [tag.stage] if tag.stage else sorted(workspace.stages)
+    trigger = Trigger(event="reconcile", tag=tag.name, artifact=tag.artifact, stage=tag.stage)
+    slots = workspace.slots_of([(tag.artifact, stage) for stage in stages])
+    return workspace.verdict(registry, bring_all(workspace, slots), trigger)
+
+
+def _deployed_nowhere(touched: Sequence[tuple[str, str]]) -> str:
+    if not touched:
+        return "No stage holds what this tag is about; there is nothing to do."
+    stages = ", ".join(sorted({stage for _, stage in touched}))
+    return f"tagboat.yaml sends stage {stages} to no target; there is nothing to do."
