@@ -14,7 +14,7 @@ from entrypoint.errors import ConfigurationError, UnsafeContentError
 from entrypoint.registry.annotated import INDEX
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.tags import shown
-from entrypoint.registry.templating import measured, parse_yaml, resolve_templates
+from entrypoint.registry.templating import measured, parse_yaml, plain, resolve_templates
 
 PROJECT = "dvc.yaml"
 
@@ -66,6 +66,7 @@ def read_project(repository: Repository, commit: str, path: str) -> dict[str, An
     folder = posixpath.dirname(path)
     if _has_templates(entries):
         entries = resolve_templates(repository, commit, folder, document)
+        measured(entries, where)
     found = {}
     for name, entry in entries.items():
         if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
@@ -99,7 +100,7 @@ def _annotation(entry: dict[Any, Any], folder: str, description: Any, meta: Any,
         type=str(kind) if kind is not None else None,
         labels=tuple(str(label) for label in labels),
         description=str(description) if description else None,
-        meta=meta if isinstance(meta, dict) else {} if meta is None else {"custom": meta},
+        meta=plain(meta if isinstance(meta, dict) else {} if meta is None else {"custom": meta}),
         where=where,
     )
 

@@ -54,9 +54,9 @@ def resolve(repository: Repository, registry: Registry, ref: str) -> Resolution:
     Raises `NotARegistryTagError` for a text that is none, `ConfigurationError` where the registry has no such thing,
     `RefusedError` for a tag that does not count, and for a stage of an unregistered or deregistered version.
     """
-    tag = _meant(ref)
+    tag = meant(ref)
     if tag is None:
-        artifact = registry.artifact(_latest_of(ref))
+        artifact = registry.artifact(latest_of(ref))
         if artifact.latest_version is None:
             raise ConfigurationError("no version is registered", where=shown(ref), hint=_see(artifact))
         return _registered(repository, artifact, artifact.latest_version)
@@ -108,7 +108,7 @@ def slots_touched(registry: Registry, ref: str) -> list[tuple[str, str]]:
     A deregistration touches every stage that its version was ever put in, a deprecation (and the event that revives
     the artifact) all of them. A shortcut for a stage means that stage alone.
     """
-    tag = _meant(ref)
+    tag = meant(ref)
     if tag is None or (tag.stage and _is_shortcut(tag, ref)):
         return [(tag.artifact, tag.stage)] if tag and tag.stage else []
     state = registry.artifacts.get(tag.artifact)
@@ -120,7 +120,7 @@ def slots_touched(registry: Registry, ref: str) -> list[tuple[str, str]]:
     return [(tag.artifact, stage) for stage in state.touched_by[happened.tag.name]]
 
 
-def _meant(ref: str) -> Tag | None:
+def meant(ref: str) -> Tag | None:
     """A REF taken apart as a tag; None for ``@latest``. In a shortcut the artifact may have its ``:``."""
     if _LATEST.fullmatch(ref):
         return None
@@ -133,7 +133,8 @@ def _split(ref: str) -> tuple[str, str, str]:
     return (ref[: match.start()], match[0], ref[match.end() :]) if match else (ref, "", "")
 
 
-def _latest_of(ref: str) -> str:
+def latest_of(ref: str) -> str:
+    """The artifact of a REF that ends in ``@latest`` or ``@greatest``."""
     name = ref.rpartition("@")[0].replace("=", ":")
     if not is_artifact(name):
         raise NotARegistryTagError("not an artifact's name", where=shown(ref))

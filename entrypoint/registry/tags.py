@@ -42,6 +42,7 @@ _ARTIFACT = re.compile(rf"(?:{_DIRNAME}:)?{_NAME}")
 _STAGE = re.compile(_NAME)
 _VERSION = re.compile(SEMVER)
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_NOT_A_TAG = "not a registry tag (these look like churn@v1.4.0 or churn#prod#3)"
 _FOREIGN = re.compile(r"[^a-zA-Z0-9\-_./=#@!+:]")
 
 
@@ -126,7 +127,7 @@ def _not_a_tag(name: str) -> NotARegistryTagError | UnsafeContentError:
     if len(name) > LONGEST:
         if _TAG.match(name):
             return UnsafeContentError(f"this tag is longer than {LONGEST} characters", where=where)
-        return NotARegistryTagError("not a registry tag", where=where)
+        return NotARegistryTagError(_NOT_A_TAG, where=where)
     plain = unicodedata.normalize("NFKC", name)
     foreign = _FOREIGN.search(name)
     if foreign is not None:
@@ -137,11 +138,7 @@ def _not_a_tag(name: str) -> NotARegistryTagError | UnsafeContentError:
                 where=where,
                 hint="Names are made of ASCII letters and digits, '-', '_', '/' and '.'.",
             )
-    return NotARegistryTagError(
-        "not a registry tag",
-        where=where,
-        hint="GTO's tags look like churn@v1.4.0 (a registration) or churn#prod#3 (an assignment).",
-    )
+    return NotARegistryTagError(_NOT_A_TAG, where=where)
 
 
 def _told(character: str) -> str:

@@ -53,6 +53,15 @@ def measured(document: Any, where: str) -> None:
             todo += [(item, depth + 1) for item in value]
 
 
+def plain(value: Any) -> Any:
+    """A measured value as JSON can hold it: text for keys, and for dates and whatever else YAML has."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
 def resolve_templates(repository: Repository, commit: str, folder: str, document: dict[str, Any]) -> dict[str, Any]:
     """The ``artifacts:`` of a dvc.yaml in ``folder``, with every ``${var}`` replaced."""
     from dvc.exceptions import DvcException

@@ -1,0 +1,269 @@
+"""How one registry tag comes into being: its name, its date, who writes it, who signs it, and that it is in effect.
+
+GTO's own API writes it where it can: unsigned, now, in a repository whose tags GTO can read in reasonable time.
+Otherwise Git writes the same tag. Nothing is left behind by a tag that did not take effect or did not reach the remote.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployers.base import TagRecord
+from entrypoint.errors import RefusedError, TagboatError, UsageError
+from entrypoint.registry import state
+from entrypoint.registry.events import LAST_SECOND
+from entrypoint.registry.repository import Identity, Repository, TagTakenError
+from entrypoint.registry.state import Registry
+from entrypoint.registry.tagobjects import TagObject
+from entrypoint.registry.tags import Tag, TagAction, compose
+
+logger = logging.getLogger(__name__)
+
+GTO_READS = 500
+"""Tags up to which GTO is asked. It reads them several times for one new tag, a few milliseconds each (FACTS.md)."""
+
+GTO_VERBS = {
+    TagAction.REGISTER: "register",
+    TagAction.DEREGISTER: "deregister",
+    TagAction.ASSIGN: "assign",
+    TagAction.UNASSIGN: "unassign",
+    TagAction.DEPRECATE: "deprecate",
+}
+_SIMPLE = frozenset({TagAction.REGISTER, TagAction.DEREGISTER, TagAction.DEPRECATE})
+"""Actions that GTO names without a counter, as long as that name is free."""
+
+
+_VERSIONED = frozenset({TagAction.REGISTER, TagAction.DEREGISTER})
+
+
+@dataclass(frozen=True)
+class Means:
+    """How to write. ``clock``: Unix seconds. ``push``: to the remote, too. ``sign``: None signs where the user has a
+    key (user.signingKey, or tag.gpgSign), True always, False never."""
+
+    clock: Callable[[], float] = time.time
+    push: bool = False
+    sign: bool | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a tag is to say, and how to see that the registry then says it."""
+
+    action: TagAction
+    artifact: str
+    commit: str
+    message: str
+    in_effect: Callable[[Registry], bool]
+    version: str | None = None
+    stage: str | None = None
+    for_gto: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A tag that says what was wished. ``created`` is false where it was there already, perhaps another run's.
+    ``registry``: as it is now."""
+
+    tag: Tag
+    object_id: str
+    time: int
+    commit: str
+    version: str | None
+    created: bool
+    pushed: bool
+    registry: Registry = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The tag's full name."""
+        return self.tag.name
+
+    @property
+    def record(self) -> TagRecord:
+        """What a target remembers of it."""
+        return TagRecord(self.tag.name, self.object_id, self.time)
+
+
+def inscribe(repository: Repository, registry: Registry, wish: Wish, means: Means) -> Written:
+    """Write a tag. Raises `RefusedError` where it would have no effect, or where the remote says no."""
+    tag = _named(registry, wish)
+    newest = _newest(registry, wish.artifact)
+    try:
+        written = _by_gto(repository, registry, wish, tag, newest, means) or _by_git(
+            repository, wish, tag, newest, means
+        )
+        created = True
+    except TagTakenError:
+        written, created = _of_another_run(repository, wish, tag), False
+    now = state.read(repository)
+    if not wish.in_effect(now):
+        if created:
+            repository.delete_tag(written)
+        raise RefusedError(
+            "the tag would have no effect: another event of the registry is stronger",
+            where=tag.name,
+            hint="`tagboat history` shows the events in their order; look for tags dated in the future.",
+        )
+    done = Written(tag, written.object_id, written.time or 0, wish.commit, wish.version, created, False, now)
+    return pushed(repository, done, wish) if means.push else done
+
+
+def kept(repository: Repository, registry: Registry, tag: str, wish: Wish, means: Means) -> Written:
+    """What the registry says already; with ``push`` the remote is made to say it too."""
+    happened = registry.event(tag)
+    if happened is None:
+        raise UsageError("there is no such event", where=tag)
+    done = Written(happened.tag, happened.object_id, happened.time, happened.commit, happened.version, False, False,
+                   registry)  # fmt: skip
+    return pushed(repository, done, wish) if means.push else done
+
+
+def pushed(repository: Repository, written: Written, wish: Wish) -> Written:
+    """Put the tag on the remote; where another run was faster and said the same, its tag is taken instead."""
+    ours = repository.tag(written.name)
+    if ours is None:
+        raise RefusedError("the tag is gone", where=written.name)
+    try:
+        repository.push_tag(written.name)
+    except TagTakenError as taken:
+        if written.created:
+            repository.delete_tag(ours)
+        theirs = repository.fetch_tag(written.name)
+        now = state.read(repository)
+        if theirs is None or theirs.commit != written.commit or not wish.in_effect(now):
+            raise RefusedError(
+                "another run wrote this tag at the same time, and means something else by it",
+                where=written.name,
+                hint="Look at `tagboat history`, and run this again if it is still wanted.",
+            ) from taken
+        return Written(written.tag, theirs.object_id, theirs.time or 0, written.commit, written.version, False, True,
+                       now)  # fmt: skip
+    except TagboatError:
+        if written.created:
+            repository.delete_tag(ours)
+        raise
+    return Written(written.tag, written.object_id, written.time, written.commit, written.version, written.created,
+                   True, written.registry)  # fmt: skip
+
+
+def _named(registry: Registry, wish: Wish) -> Tag:
+    """The tag's name, as GTO chooses it: one counter runs for an artifact, over all tags that have one."""
+    version = wish.version if wish.action in _VERSIONED else None
+    if wish.action in _SIMPLE:
+        tag = compose(wish.action, wish.artifact, version=version, stage=wish.stage)
+        if tag.name not in registry.tags:
+            return tag
+    counter = _highest(registry, wish.artifact) + 1
+    return compose(wish.action, wish.artifact, version=version, stage=wish.stage, counter=counter)
+
+
+def _highest(registry: Registry, artifact: str) -> int:
+    """The highest counter of any tag of the artifact, whether or not the tag counts."""
+    from entrypoint.registry.tags import parse
+
+    highest = 0
+    for name in registry.tags:
+        if "#" in name:
+            try:
+                tag = parse(name)
+            except TagboatError:
+                continue
+            if tag.artifact == artifact:
+                highest = max(highest, tag.counter or 0)
+    return highest
+
+
+def _newest(registry: Registry, artifact: str) -> int:
+    """The last second in which anything happened to an artifact, the making of its commits included."""
+    known = registry.artifacts.get(artifact)
+    if known is None:
+        return 0
+    tags = (registry.tags[happened.tag.name] for happened in known.events)
+    return max((max(tag.time or 0, tag.commit_time) for tag in tags), default=0)
+
+
+def _signs(repository: Repository, means: Means) -> bool:
+    if means.sign is not None:
+        return means.sign
+    asked = (repository.git.user_setting("tag.gpgsign") or "").lower() in {"true", "yes", "on", "1"}
+    return asked or bool(repository.git.user_setting("user.signingkey"))
+
+
+def _tagger(repository: Repository) -> Identity:
+    """Who writes: Git's user, or whoever started the workflow where Git was not told."""
+    found = repository.identity()
+    if found is not None:
+        return found
+    actor = repository.environment.get("GITHUB_ACTOR") or repository.environment.get("USER") or "tagboat"
+    host = "users.noreply.github.com" if repository.environment.get("GITHUB_ACTOR") else "localhost"
+    return Identity(actor, f"{actor}@{host}")
+
+
+def _by_git(repository: Repository, wish: Wish, tag: Tag, newest: int, means: Means) -> TagObject:
+    moment = max(int(means.clock()), newest + 1)
+    if moment > LAST_SECOND:
+        raise RefusedError("the newest event is dated at the end of time; no tag can be newer", where=wish.artifact)
+    return repository.create_tag(
+        tag.name,
+        wish.commit,
+        wish.message,
+        time=moment,
+        tagger=_tagger(repository),
+        sign=_signs(repository, means),
+        signing_key=repository.git.user_setting("user.signingkey"),
+    )
+
+
+def _by_gto(
+    repository: Repository, registry: Registry, wish: Wish, tag: Tag, newest: int, means: Means
+) -> TagObject | None:
+    """Let GTO write it; None where it cannot. It dates tags now and would sign by the checkout's configuration."""
+    now = time.time()
+    punctual = int(now) > newest and abs(means.clock() - now) < 2
+    if (
+        not punctual
+        or len(registry.tags) > GTO_READS
+        or _signs(repository, means)
+        or repository.git.checkout_sets(r"tag\.gpgsign|gpg\..*")
+    ):
+        return None
+    import gto.api
+    from gto import exceptions
+
+    tagger = _tagger(repository)
+    rules = (exceptions.UnknownStage, exceptions.ValidationError, exceptions.WrongConfig)
+    try:
+        getattr(gto.api, GTO_VERBS[wish.action])(
+            str(repository.root),
+            wish.artifact,
+            message=wish.message,
+            author=tagger.name,
+            author_email=tagger.email,
+            simple=tag.counter is None,
+            **wish.for_gto,
+        )
+    except rules as error:
+        raise UsageError(str(error), where=wish.artifact) from error
+    except exceptions.TagExists as error:
+        raise TagTakenError("there is a tag of this name", where=tag.name) from error
+    except Exception as error:  # noqa: BLE001 - one poison tag, and GTO fails in any way; then Git writes the tag
+        logger.debug("GTO could not write %s: %s", tag.name, error)
+    found = repository.tag(tag.name)
+    return found if found is not None and found.commit == wish.commit else None
+
+
+def _of_another_run(repository: Repository, wish: Wish, tag: Tag) -> TagObject:
+    """The tag of our name that another run on this clone just wrote; good where it means the same commit."""
+    found = repository.tag(tag.name)
+    if found is None or found.commit != wish.commit:
+        raise RefusedError(
+            "another run wrote this tag at the same time, and means something else by it",
+            where=tag.name,
+            hint="Look at `tagboat history`, and run this again if it is still wanted.",
+        )
+    return found

@@ -1,0 +1,20 @@
+"""What a REF is about, for commands that look around: an artifact, one of its versions, or one of its stages."""
+
+from __future__ import annotations
+
+from entrypoint.registry.resolve import latest_of, meant
+from entrypoint.registry.state import Registry
+
+
+def about(registry: Registry, ref: str) -> tuple[str, str | None, str | None]:
+    """(artifact, version, stage), the latter two None where the REF leaves them open.
+
+    Raises `NotARegistryTagError` and `UnsafeContentError` as `entrypoint.registry.tags.parse` does.
+    """
+    if ref in registry.artifacts:
+        return ref, None, None
+    tag = meant(ref)
+    if tag is None:
+        state = registry.artifact(latest_of(ref))
+        return state.name, state.latest, None
+    return tag.artifact, tag.version, tag.stage
