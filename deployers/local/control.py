@@ -29,7 +29,7 @@ class ControlError(Exception):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server says of itself. ``listening``: the addresses it accepts on, as ``host:port``."""
+    """What a server says of itself. ``listening``: where it accepts, as ``http://host:port`` or ``unix:path``."""
 
     release: str | None = None
     ready: bool = False
@@ -39,11 +39,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def public(self) -> bool:
         """Whether it accepts connections on any port; its private socket does not count."""
-        return any(address.startswith(f"{HOST}:") for address in self.listening)
+        return any(address.startswith("http:") for address in self.listening)
 
     def serves(self, port: int) -> bool:
         """Whether it accepts connections on the port of this machine."""
-        return f"{HOST}:{port}" in self.listening
+        return f"http://{HOST}:{port}" in self.listening
 
 
 class Control:

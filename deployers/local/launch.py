@@ -43,6 +43,8 @@ def main() -> None:
     os.dup2(into, 2)
     os.close(into)
     os.close(output)
+    # A home of its own: libraries that want one must not find ours by the password file.
+    os.environ.setdefault("HOME", folder)
     if user != "-":
         # The keeper of the log stays who we were: the leash must be able to end the server.
         uid, gid = map(int, user.split(":"))

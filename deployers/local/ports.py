@@ -47,7 +47,8 @@ def port_for(slot: Slot, configured: int | None, remembered: int | None, root: P
                 f"`ports: {{{slot.artifact}#{slot.stage}: …}}`, or none at all.",
             )
         return wanted
-    start = int.from_bytes(hashlib.sha256(str(slot).encode()).digest()[:4], "big")
+    # The state folder too: the same slot of another state on this machine starts its search elsewhere.
+    start = int.from_bytes(hashlib.sha256(f"{root.absolute()}\0{slot}".encode()).digest()[:4], "big")
     for step in range(COUNT):
         port = FIRST + (start + step) % COUNT
         if port not in taken and is_free(port):

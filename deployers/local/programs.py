@@ -9,7 +9,9 @@ from typing import Protocol
 import msgspec
 
 from deployers.base import JSON, Release, Surroundings
-from deployers.wrapping.isolation import child_environment
+from deployers.wrapping.bundle import load
+from deployers.wrapping.isolation import child_environment, conceal
+from deployers.wrapping.wrap import environment_of
 
 DRAIN = 30.0
 """Seconds that open connections may take to finish, where the server's settings say nothing else."""
@@ -32,8 +34,15 @@ class ModelPrograms:
         self._surroundings = surroundings
 
     def serve(self, bundle: Path) -> Sequence[str]:
-        """The server's command line; its environment comes from the cache, or is made anew from the bundle's lock."""
-        raise NotImplementedError
+        """The server's command line.
+
+        Every byte of the bundle is hashed first: it may have lain here for a year. Its environment comes from the
+        cache, or is made anew from the bundle's lock. Raises `RefusedError` for a bundle that was changed.
+        """
+        checked = load(bundle)
+        made = environment_of(checked, cache=self._surroundings.cache, environment=self._surroundings.environment)
+        conceal()
+        return made.command("serve", bundle.absolute(), *SOCKETS)
 
 
 def server_environment(

@@ -107,7 +107,7 @@ class Standin:
                 client.sendall(encoded)
 
     def do_status(self, question, descriptors):
-        listening = [f"127.0.0.1:{sock.getsockname()[1]}" for sock, _ in self.listeners]
+        listening = [f"http://127.0.0.1:{sock.getsockname()[1]}" for sock, _ in self.listeners]
         return {"release": self.release, "ready": self.ready, "draining": self.draining, "listening": listening}, []
 
     def do_share(self, question, descriptors):

@@ -1,0 +1,171 @@
+"""The local target as a conformance subject, and what its tests share: machines of their own, bundles, censuses."""
+
+import json
+import os
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from deployers.base import Release, Slot, Surroundings, TagRecord
+from deployers.conformance import Subject
+from deployers.local.deployer import LocalDeployer
+from deployers.local.layout import TargetFolder
+from deployers.local.servers import Server, Servers
+from deployers.local.settings import LocalSettings
+from deployers.wrapping.bundle import Bundle
+
+CANARY = "hunter2-canary-5e1f"
+
+STANDIN = Path(__file__).with_name("standin.py")
+
+
+class StandinPrograms:
+    """Serves a bundle by the stand-in: quick to start, and faulty on demand."""
+
+    def serve(self, bundle: Path) -> list[str]:
+        return [sys.executable, "-I", str(STANDIN), str(bundle), "--uds", "http", "--control", "control"]
+
+
+class Machine:
+    """A machine's state folder in a test's own folder."""
+
+    def __init__(self, folder: Path, target: str = "here", **settings) -> None:
+        self.folder = folder
+        self.target = target
+        self.settings = LocalSettings(env={"CANARY": "${env:SECRET}"}, start_timeout=60.0, **settings)
+        self.in_action = False
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    @property
+    def surroundings(self) -> Surroundings:
+        return Surroundings(
+            environment={**os.environ, "SECRET": CANARY, "AWS_SECRET_ACCESS_KEY": "not for models"},
+            state=self.state,
+            cache=self.cache,
+            clock=time.time,
+            in_action=self.in_action,
+        )
+
+    def deployer(self) -> LocalDeployer:
+        return LocalDeployer(self.target, self.settings, self.surroundings, programs=StandinPrograms())
+
+    def slot(self, artifact: str = "model", stage: str = "prod") -> Slot:
+        return Slot(artifact=artifact, stage=stage, target=self.target)
+
+    def bundle(self, name: str, **behaviour) -> Bundle:
+        folder = self.folder / "bundles" / name
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            named = {"name": "model", "version": name, "commit": "c" * 40}
+            (folder / "model.json").write_text(json.dumps(named))
+            (folder / "behaviour.json").write_text(json.dumps(behaviour))
+        return Bundle(folder, f"sha256:{name.encode().hex():0<64}")
+
+    def release(self, slot: Slot, version: str, tag: TagRecord | None = None, **behaviour) -> tuple[Release, Bundle]:
+        bundle = self.bundle(version, **behaviour)
+        settings = {"server": {"drain": 5.0}, "target": {"env": {"CANARY": "${env:SECRET}"}}}
+        release = Release(
+            slot=slot, version=version, commit="c" * 40, bundle_digest=bundle.digest, settings=settings, tag=tag
+        )
+        return release, bundle
+
+    def servers(self, slot: Slot) -> list[Server]:
+        """Every process that lives for a slot."""
+        return Servers(TargetFolder(self.state, self.target).slot(slot).servers, time.time).alive()
+
+    def all_servers(self) -> list[Server]:
+        folders = self.state.glob("local/*/slots/*/servers")
+        return [server for folder in folders for server in Servers(folder, time.time).alive()]
+
+    def shut_down(self) -> None:
+        """End whatever a test has left."""
+        for server in self.all_servers():
+            server.kill()
+
+
+class LocalSubject(Subject):
+    """A machine, tried by the suite."""
+
+    processes = True
+    canary = CANARY
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def deployer(self):
+        return self.machine.deployer()
+
+    def slot(self, name="model"):
+        return self.machine.slot(name)
+
+    def release(self, slot, version, tag=None):
+        return self.machine.release(slot, version, tag)
+
+    def broken(self, slot, version):
+        return self.machine.release(slot, f"{version}-broken", fault="exit")
+
+    def served(self, slot):
+        return served(self.machine.deployer().observe(slot).url)
+
+    def crash(self, slot):
+        for server in self.machine.servers(slot):
+            server.kill()
+        return True
+
+    def lose_caches(self):
+        shutil.rmtree(self.machine.folder / "bundles")
+        shutil.rmtree(self.machine.cache, ignore_errors=True)
+
+    def stranger(self):
+        """Somebody's file between ours, and another target of ours."""
+        file = self.machine.state / "local" / "notes.txt"
+        file.parent.mkdir(parents=True)
+        file.write_text("mine")
+        other = Machine(self.machine.folder, target="elsewhere")
+        slot = other.slot("one")
+        for _ in other.deployer().apply(other.deployer().plan(*other.release(slot, "v9.0.0"))):
+            pass
+        release = other.release(slot, "v9.0.0")[0]
+        return lambda: file.read_text() == "mine" and served(other.deployer().observe(slot).url) == release.id
+
+    def snapshot(self):
+        """Every file but logs, sockets and lease files (they say who held a lease last)."""
+        state = self.machine.state
+        quiet = {"log", "log.1", "control", "http"}
+        return {
+            str(path.relative_to(state)): path.read_bytes()
+            for path in sorted(state.rglob("*"))
+            if path.is_file() and path.name not in quiet and path.suffix != ".lock"
+        }
+
+    def leftovers(self):
+        """Every server beyond the one that a slot records as live, and every folder that is being removed or made."""
+        state = self.machine.state
+        live = [json.loads(path.read_text())["live"] for path in state.glob("local/*/slots/*/slot.json")]
+        extra = [server.record.id for server in self.machine.all_servers() if server.record.id not in live]
+        half_made = [str(path) for path in state.glob("local/**/.*")]
+        return [*extra, *half_made]
+
+
+def served(url: str | None) -> str | None:
+    """The release that answers at an address, as any client would ask."""
+    if url is None:
+        return None
+    try:
+        with urllib.request.urlopen(f"{url}/health/ready", timeout=10) as answer:
+            return answer.headers["x-tagboat-release"]
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return None
+    except OSError:
+        return None
