@@ -26,11 +26,11 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-bui
         --no-deps dist/*.whl
 
 FROM ${BASE}
-# openssh-client and gnupg verify signatures of tags; libgomp1 is what many models' wheels need in their preflight.
+# openssh-client and gpg verify signatures of tags; libgomp1 is what many models' wheels need in their preflight.
 # Versions are the base's: Debian deletes older ones, so that a pinned one would stop building within weeks.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates git gnupg libgomp1 openssh-client \
+    && apt-get install --yes --no-install-recommends ca-certificates git gpg gpg-agent libgomp1 openssh-client \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/tagboat /opt/tagboat
 # Says to the program that this is the container Action, where no process outlives the step.

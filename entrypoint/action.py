@@ -21,7 +21,7 @@ from typing import Any, Final, TextIO
 
 from deployers.errors import TagboatError
 from entrypoint.errors import UsageError
-from entrypoint.github.events import Act, Nothing, decide
+from entrypoint.github.events import TAGS, Act, Nothing, decide
 from entrypoint.github.inputs import Inputs, Task, read_inputs
 from entrypoint.github.log import ActionLog
 from entrypoint.github.ownership import give_back
@@ -30,7 +30,7 @@ from entrypoint.registry.git import find_root
 from entrypoint.report.annotations import remarks
 from entrypoint.report.outputs import outputs
 from entrypoint.report.summary import summary
-from entrypoint.report.verdict import Failure, Verdict
+from entrypoint.report.verdict import Failure, Trigger, Verdict
 from entrypoint.request import Command, Handle, Request
 
 INTERRUPTED: Final = 130
@@ -62,13 +62,14 @@ def run(
     """Run the step and return its exit code. ``handle``: the pipeline, or a test's own."""
     step = Surroundings(environment=environment, log=log or sys.stdout, clock=clock, handle=handle)
     runner = Runner(environment, step.log)
+    runner.mask(environment.get("INPUT_TOKEN", ""))
     started = clock()
-    with runner.fenced(), _one_interrupt() as deafen:
-        runner.mask(environment.get("INPUT_TOKEN", ""))
-        inputs: Inputs | None = None
+    inputs: Inputs | None = None
+    with _one_interrupt() as deafen:
         try:
-            inputs = read_inputs(environment, _workspace(environment))
-            verdict = _act(step, runner, inputs)
+            with runner.fenced():
+                inputs = read_inputs(environment, _workspace(environment))
+                verdict = _act(step, runner, inputs)
         except TagboatError as error:
             verdict = Verdict(failure=Failure.of(error))
         except KeyboardInterrupt:
@@ -146,7 +147,10 @@ def _act(step: Surroundings, runner: Runner, inputs: Inputs) -> Verdict:
         clock=step.clock,
         progress=ActionLog(runner),
     )
-    return (step.handle or _pipeline())(request)
+    try:
+        return (step.handle or _pipeline())(request)
+    except TagboatError as error:
+        return Verdict(failure=Failure.of(error), trigger=Trigger(tag=(asked.ref or "").removeprefix(TAGS) or None))
 
 
 def _asked(environment: Mapping[str, str], inputs: Inputs) -> Act | Nothing:

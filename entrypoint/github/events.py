@@ -131,7 +131,8 @@ def _on_tag(ref: str, *, gone: bool, moved: bool) -> Act | Nothing:
     try:
         tag = parse(ref)
     except NotARegistryTagError as error:
-        return Nothing(why=f"{plain(name)[:200]} is not a registry tag: {plain(error.message)[:300]}")
+        why = "" if error.message == "not a registry tag" else f": {plain(error.message)[:300]}"
+        return Nothing(why=f"{plain(name)[:200]} is not a registry tag{why}")
     except UnsafeContentError:
         if gone:
             return Nothing(why=f"{plain(name)[:200]} is gone, and was no tag we would act on")
