@@ -26,6 +26,7 @@ END = r"(?![\s\S])"
 Count = Annotated[int, Meta(ge=1)]
 Text = Annotated[str, Meta(min_length=1)]
 MethodName = Annotated[str, Meta(pattern=rf"^[A-Za-z_][A-Za-z0-9_]*{END}")]
+FormatName = Annotated[str, Meta(pattern=rf"^[a-z0-9]+([._-][a-z0-9]+)*{END}")]
 UrlPath = Annotated[str, Meta(pattern=rf"^/[\x21-\x7e]*{END}")]
 ContentType = Annotated[str, Meta(pattern=rf"^[\x20-\x7e]+{END}")]
 REPOSITORY_PATH = rf"^(?![/-])(?![\s\S]*(^|/)\.\.(/|{END}))[^\x00-\x1f\x7f\\]+{END}"
@@ -113,13 +114,47 @@ class Server(Settings, frozen=True, kw_only=True, omit_defaults=True):
     max_body: Annotated[
         Size | UnsetType, Meta(description="The largest request body; more is answered with 413. Default 16MiB.")
     ] = UNSET
+    max_header: Annotated[
+        Size | UnsetType, Meta(description="The largest request line and headers together. Default 32KiB.")
+    ] = UNSET
     drain: Annotated[
         Duration | UnsetType,
         Meta(description="How long open connections may finish when a release is replaced. Default 30s."),
     ] = UNSET
-    concurrency: Annotated[
-        Count | UnsetType, Meta(description="Requests in work at once; more are answered with 503. Default 1024.")
+    drain_delay: Annotated[
+        Duration | UnsetType,
+        Meta(description="How long the server says not ready, and still accepts, before it drains. Default 0s."),
     ] = UNSET
+    concurrency: Annotated[
+        Count | UnsetType,
+        Meta(description="Requests in work or waiting at once; more are answered with 503. Default 1024."),
+    ] = UNSET
+    threads: Annotated[Count | UnsetType, Meta(description="Calls of the model that run side by side. Default 1.")] = (
+        UNSET
+    )
+    blas_threads: Annotated[
+        Count | UnsetType, Meta(description="Threads of one call of the model inside BLAS and OpenMP. Default 1.")
+    ] = UNSET
+    request_timeout: Annotated[
+        Duration | UnsetType, Meta(description="How long a request may wait for the model and its answer. Default 60s.")
+    ] = UNSET
+    header_timeout: Annotated[
+        Duration | UnsetType, Meta(description="From a request's first byte to the end of its headers. Default 10s.")
+    ] = UNSET
+    body_timeout: Annotated[
+        Duration | UnsetType, Meta(description="From the end of the headers to the end of the body. Default 60s.")
+    ] = UNSET
+    keep_alive: Annotated[Duration | UnsetType, Meta(description="How long a connection may be idle. Default 75s.")] = (
+        UNSET
+    )
+    max_connections: Annotated[Count | UnsetType, Meta(description="Open connections at once. Default 2048.")] = UNSET
+    access_log: Annotated[bool | UnsetType, Meta(description="A line of JSON for each request. Default true.")] = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse what would serve nobody, as the server itself does."""
+        for name in ("max_body", "max_header", "request_timeout", "header_timeout", "body_timeout", "keep_alive"):
+            if getattr(self, name) == 0:
+                raise ValueError(f"{name.replace('_', '-')} must be more than 0")
 
 
 class Registration(Settings, frozen=True, kw_only=True, omit_defaults=True):
@@ -165,8 +200,11 @@ class Artifact(Settings, frozen=True, kw_only=True):
         Meta(description="The model's file or folder, where the registry's annotations name none."),
     ] = None
     format: Annotated[
-        Literal["mlem", "sklearn-joblib", "sklearn-pickle", "sklearn-skops", "onnx"] | None,
-        Meta(description="The model's format, where its files do not tell."),
+        FormatName | None,
+        Meta(
+            description="The model's format, where its files do not tell: `mlem`, `sklearn-joblib`, `sklearn-pickle`, "
+            "`sklearn-skops`, `onnx`, or one that a package among its requirements brings."
+        ),
     ] = None
     requirements: Annotated[
         str | tuple[Text, ...] | None,  # msgspec 0.22: a union of a list and a str with a pattern corrupts memory

@@ -61,7 +61,7 @@ def test_a_key_with_underscores_is_recognised(mistakes):
 
 def test_a_key_like_none_of_ours_gets_the_list_of_ours(mistakes):
     (mistake,) = mistakes("server: {xyzzy: 1}")
-    assert mistake.hint == "The keys here: max-body, drain, concurrency."
+    assert mistake.hint.startswith("The keys here: max-body, max-header, drain, ")
 
 
 def test_all_mistakes_are_shown_at_once_in_the_order_of_the_file():
@@ -97,8 +97,9 @@ def test_a_single_mistake_is_the_error_itself():
         ("dvc: {remote: [a]}", "dvc.remote", "a text is needed here, and this is a list"),
         ("dvc: {remote: ''}", "dvc.remote", "it is empty"),
         ("artifacts: {iris: {python: two}}", "artifacts.iris.python", "'two' does not have the form"),
-        ("artifacts: {iris: {format: keras}}", "artifacts.iris.format", "'keras' is none of: mlem, "),
+        ("artifacts: {iris: {format: My Own}}", "artifacts.iris.format", "'My Own' does not have the form"),
         ("artifacts: {iris: {requirements: [[a]]}}", "artifacts.iris.requirements[0]", "a text is needed here"),
+        ("policies: {scan: warning}", "policies.scan", "'warning' is none of: warn, refuse"),
         ("policies: {allow-build: 'true'}", "policies.allow-build", "true or false is needed here, not 'true'"),
         ("policies: {limits: {files: 1.5}}", "policies.limits.files", "a whole number is needed here"),
         ("policies: {limits: {time: 5 fortnights}}", "policies.limits.time", "a duration is needed here"),
