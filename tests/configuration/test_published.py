@@ -49,6 +49,7 @@ def test_every_example_of_the_documentation_is_accepted_by_loader_and_schema():
     examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     schema = json_schema(embedded(InstalledKinds()))
     assert examples
+    assert f"$schema={SCHEMA_URL}" in examples[0]
     for example in examples:
         parse(example.encode())
         jsonschema.validate(yaml.safe_load(example), schema)

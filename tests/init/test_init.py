@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -167,3 +169,18 @@ def test_secrets_reach_the_step_by_the_names_that_the_configuration_uses():
     files = render(answers("cluster"), KINDS)
     for path in (DEPLOY_WORKFLOW, RECONCILE_WORKFLOW):
         assert "CLUSTER_TOKEN: ${{ secrets.CLUSTER_TOKEN }}" in files[path]
+
+
+def test_at_a_terminal_it_asks_for_target_and_stages(repository):
+    """A real terminal: the questions appear, the answers count."""
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-P", "-m", "entrypoint", "init", "--no-workflows"]
+    process = subprocess.Popen(command, cwd=repository, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    os.close(follower)
+    os.write(leader, b"mine\nstaging, prod\n")
+    _, err = process.communicate(timeout=60)
+    os.close(leader)
+    assert process.returncode == 0, err
+    assert b"Your name for the target [here]" in err
+    assert list(load(repository).targets) == ["mine"]
+    assert list(load(repository).stages) == ["staging", "prod"]
