@@ -16,7 +16,6 @@ from pathlib import Path
 
 from entrypoint.configuration.schema import Limits
 from entrypoint.downloading.cache import Cache
-from entrypoint.downloading.commits import Commits, Wanted
 from entrypoint.downloading.contents import Contents
 from entrypoint.downloading.destination import staged
 from entrypoint.downloading.gathering import Gathering
@@ -24,7 +23,9 @@ from entrypoint.downloading.limits import Budget
 from entrypoint.downloading.paths import check_names, path_in_repository
 from entrypoint.downloading.remote_settings import RemoteSettings
 from entrypoint.downloading.transfer import Transfer, WantedObject
+from entrypoint.downloading.wanted import Wanted
 from entrypoint.errors import ConfigurationError
+from entrypoint.registry.repository import Repository
 
 __all__ = ["Download", "File", "Progress", "RemoteSettings", "download"]
 
@@ -76,7 +77,7 @@ def _nobody(_progress: Progress) -> None:
 
 
 def download(
-    repository: Commits,
+    repository: Repository,
     resolution: Wanted,
     *,
     cache: Path,

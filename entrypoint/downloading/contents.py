@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
-from entrypoint.downloading.commits import Commits, TreeEntry
 from entrypoint.downloading.documents import LARGEST_DOCUMENT
 from entrypoint.downloading.paths import is_below, safe_path
 from entrypoint.downloading.pointers import Pointer, read_dvc_file, read_lock
 from entrypoint.errors import ConfigurationError, UnsafeContentError
+from entrypoint.registry.repository import Repository, TreeEntry
 
 SYMBOLIC_LINK = "120000"
 SUBMODULE = "160000"
@@ -57,7 +58,7 @@ class TrackedPart:
 class Contents:
     """The files of one commit."""
 
-    commits: Commits
+    commits: Repository
     commit: str
     _parsed: dict[str, list[Pointer] | UnsafeContentError] = field(default_factory=dict, repr=False)
 
@@ -169,9 +170,14 @@ class Contents:
             if not file.endswith("dvc.lock"):
                 return list(read_dvc_file(content, file))
             beside = posixpath.join(posixpath.dirname(file), "dvc.yaml")
-            return list(read_lock(content, file, self.read(beside)))
+            return list(read_lock(content, file, self.read(beside), self._filled_in))
         except UnsafeContentError as error:
             return error
+
+    def _filled_in(self, folder: str, pipeline: Mapping[str, Any], stage: str) -> str | None:
+        from entrypoint.downloading.stage_folders import templated_wdir
+
+        return templated_wdir(self.commits, self.commit, folder, pipeline, stage)
 
 
 def _and_parents(path: str) -> Iterator[str]:

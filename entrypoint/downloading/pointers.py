@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ from entrypoint.errors import UnsafeContentError
 MD5 = "md5"
 LEGACY = "md5-dos2unix"
 _VALUE = re.compile(r"[0-9a-f]{32}(\.dir)?", re.ASCII)
+
+
+Template = Callable[[str, Mapping[str, Any], str], str | None]
+"""From a folder, the dvc.yaml in it and a stage's name to that stage's ``wdir``, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +59,11 @@ def read_dvc_file(content: bytes, file: str) -> Iterator[Pointer]:
         yield _pointer(_mapping(out, file), folder, file, imported=imported)
 
 
-def read_lock(content: bytes, file: str, pipeline: bytes | None) -> Iterator[Pointer]:
+def read_lock(content: bytes, file: str, pipeline: bytes | None, filled_in: Template) -> Iterator[Pointer]:
     """The outputs in a ``dvc.lock`` at the path ``file``; ``pipeline`` is the dvc.yaml beside it.
 
-    A stage's ``wdir`` and its outputs' remotes stand in dvc.yaml only. A ``wdir`` with a template in it is left out:
-    the paths of that stage are unknown here.
+    A stage's ``wdir`` and its outputs' remotes stand in dvc.yaml only. ``filled_in`` is asked for a ``wdir`` with a
+    template in it; a stage whose folder nobody knows is left out.
     """
     document = _mapping(read_yaml(content, where=file), file)
     stages = _mapping(document.get("stages", {}) if "schema" in document else document, file)
@@ -70,7 +74,10 @@ def read_lock(content: bytes, file: str, pipeline: bytes | None) -> Iterator[Poi
         description = _stage_description(described, str(name), beside)
         wdir = _text(description.get("wdir"), beside) or ""
         if "${" in wdir:
-            continue
+            found = filled_in(posixpath.dirname(file), written, str(name))
+            if found is None:
+                continue
+            wdir = found
         folder = posixpath.join(posixpath.dirname(file), wdir)
         remotes = _remotes_of_outs(description, beside)
         for out in _sequence(_mapping(stage, file).get("outs"), file):

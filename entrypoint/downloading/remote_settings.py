@@ -20,8 +20,9 @@ import msgspec
 
 from deployers.settings import expand
 from entrypoint.configuration.schema import Dvc
-from entrypoint.downloading.commits import Commits
+from entrypoint.downloading.paths import path_in_repository
 from entrypoint.errors import ConfigurationError, RefusedError
+from entrypoint.registry.repository import Repository
 
 _HTTP = {"auth", "user", "password", "custom_auth_header", "ssl_verify", "read_timeout", "connect_timeout"}
 ALLOWED: Mapping[str, frozenset[str]] = {
@@ -98,7 +99,7 @@ class RemoteSettings:
 
     @classmethod
     def at_commit(
-        cls, commits: Commits, commit: str, model: str, *, root: Path, dvc: Dvc | None = None
+        cls, commits: Repository, commit: str, model: str, *, root: Path, dvc: Dvc | None = None
     ) -> RemoteSettings:
         """The remotes as the trusted commit has them (the Action's way); ``model``: the path they are looked up for."""
         for folder in _folder_and_parents(model):
@@ -111,11 +112,11 @@ class RemoteSettings:
         return cls(root=root, dvc=dvc or Dvc())
 
     @classmethod
-    def of_checkout(cls, commits: Commits, model: str, *, root: Path, dvc: Dvc | None = None) -> RemoteSettings:
+    def of_checkout(cls, commits: Repository, model: str, *, root: Path, dvc: Dvc | None = None) -> RemoteSettings:
         """The remotes as the files lie in the checkout (the command line's way)."""
         for folder in _folder_and_parents(model):
             path = root / folder / ".dvc" / "config"
-            if path.is_file():
+            if path.is_file() and path.resolve().is_relative_to(root.resolve()):
                 where = path.relative_to(root).as_posix()
                 files = [DvcConfigFile(text=_decode(path.read_bytes(), where), where=where, folder=path.parent)]
                 return cls(root=root, files=[*files, *_local(commits, root, folder)], dvc=dvc or Dvc())
@@ -301,7 +302,7 @@ def _parse(file: DvcConfigFile) -> dict[str, Any]:
     return lower
 
 
-def _local(commits: Commits, root: Path, folder: str) -> list[DvcConfigFile]:
+def _local(commits: Repository, root: Path, folder: str) -> list[DvcConfigFile]:
     """The runner's own ``.dvc/config.local``: only if Git does not track it, since then it came with a commit."""
     path = root / folder / ".dvc" / "config.local"
     where = posixpath.join(folder, ".dvc", "config.local")
@@ -312,7 +313,7 @@ def _local(commits: Commits, root: Path, folder: str) -> list[DvcConfigFile]:
 
 
 def _folder_and_parents(model: str) -> list[str]:
-    parts = model.split("/")[:-1]
+    parts = path_in_repository(model, where="the model's path").split("/")[:-1] if model else []
     return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
 
 

@@ -81,6 +81,29 @@ def test_outputs_of_a_pipeline_come_by_its_lock_wherever_its_stages_work(dvc: Pr
         assert contents(found) == {Path(path).name: content}
 
 
+def test_a_stage_s_folder_may_be_a_template(project: Project) -> None:
+    project.write("params.yaml", "region: north\n")
+    project.write(
+        "dvc.yaml",
+        "vars:\n- where: models\n"
+        "stages:\n"
+        "  train:\n    wdir: ${where}/${region}\n    cmd: 'true'\n    outs: [iris.pkl]\n"
+        "  each:\n    foreach: [de, fr]\n    do:\n      wdir: models/${item}\n"
+        "      cmd: 'true'\n      outs: [iris.pkl]\n"
+        "  grid:\n    matrix:\n      size: [s, l]\n    wdir: models/${item.size}\n"
+        "    cmd: 'true'\n    outs: [iris.pkl]\n",
+    )
+    lock = "schema: '2.0'\nstages:\n"
+    for stage in ("train", "each@de", "each@fr", "grid@s", "grid@l"):
+        value = project.store(stage.encode())
+        lock += f"  {stage}:\n    cmd: 'true'\n    outs:\n    - path: iris.pkl\n      hash: md5\n      md5: {value}\n"
+    project.write("dvc.lock", lock)
+    commit = project.commit()
+    for path, stage in (("north", "train"), ("fr", "each@fr"), ("l", "grid@l")):
+        found = project.download(f"models/{path}/iris.pkl", commit, out=project.out / path)
+        assert contents(found) == {"iris.pkl": stage.encode()}
+
+
 def test_the_release_s_commit_counts_and_not_the_working_tree(dvc: Project) -> None:
     dvc.write("iris.pkl", b"old")
     dvc.run("dvc", "add", "--quiet", "iris.pkl")
