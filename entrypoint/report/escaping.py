@@ -1,9 +1,10 @@
 """Making text from the repository harmless for the place where it is shown.
 
 Three ways out: `plain` for a terminal or a log, `text` and `code` for GitHub's Markdown, `block` for many lines of it.
-What GitHub does with Markdown after CommonMark (mentions, issue links, bare links, formulas) works on the finished
-text, so that an entity alone does not stop it; it leaves ``<code>`` alone. Names therefore go into ``<code>``, and
-running text gets a zero-width space where a mention or a link would begin.
+What GitHub does with Markdown beyond CommonMark works on the finished text, so that an entity alone does not stop it.
+Mentions, issue links and formulas leave ``<code>`` alone, but cmark-gfm makes links of bare addresses there, too
+(``churn@v1.4.0-rc`` would be an e-mail's). So names go into ``<code>`` with a ``<wbr>``, which copies as nothing, where
+a link would begin, and running text gets a zero-width space.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that show nothing, or rearrange what is shown."""
 
 _ZERO_WIDTH_SPACE = "\u200b"
+_BREAK = "\ue000"  # private use: `plain` lets none through
 _PUNCTUATION = re.compile(r"(?<!\w)[-+]|[-+](?!\w)|(?<=\d)\.(?=\s|$)|[^\w\s,;/%'.+\u0080-\U0010ffff-]|_", re.ASCII)
 """What Markdown may take for structure, where it may."""
 
@@ -57,7 +59,8 @@ def text(value: object, limit: int = TEXT_LIMIT) -> Markdown:
 
 def code(value: object, limit: int = CODE_LIMIT) -> Markdown:
     """A name, as it is and fit to be copied; also inside a table."""
-    return Markdown(f"<code>{_PUNCTUATION.sub(_entity, plain(shortened(str(value), limit)))}</code>")
+    broken = _BARE_LINKS.sub(_BREAK, plain(shortened(str(value), limit)))
+    return Markdown(f"<code>{_PUNCTUATION.sub(_entity, broken).replace(_BREAK, '<wbr>')}</code>")
 
 
 def block(value: object, language: str = "", limit: int = 20_000) -> Markdown:

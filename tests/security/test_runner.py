@@ -257,7 +257,7 @@ def _rendered(markdown: str) -> str:
 
 def _shape(page: str) -> list[str]:
     """The elements of a rendered page in order; a row's cells count as well."""
-    return re.findall(r"</?([a-z0-9]+)", _rendered(page))
+    return [name for name in re.findall(r"</?([a-z0-9]+)", _rendered(page)) if name != "wbr"]
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -273,6 +273,9 @@ def test_C10_no_mention_no_link_no_marker_outside_of_code(hostile: str) -> None:
     assert "href" not in shown
     assert "<!--" not in shown
     assert "<img" not in shown
+    # cmark-gfm makes links of bare addresses in a <code> that is written as HTML, too; in a block it leaves them.
+    inline = re.sub(r"<pre>.*?</pre>", "", shown, flags=re.DOTALL).replace("&#64;", "@").replace("&#58;", ":")
+    assert not re.search(r"@\w|://|www\.", inline)
     outside = re.sub(r"<code[^>]*>.*?</code>", "", shown, flags=re.DOTALL)
     assert not re.search(r"[@#]\w", re.sub(r"&#?\w+;", "", outside))
     assert not re.search(r"https?://|www\.", outside)
@@ -306,6 +309,8 @@ def test_C10_a_summary_over_the_runners_limit_becomes_a_sentence_rather_than_not
 
 def test_C10_names_survive_to_be_copied() -> None:
     assert re.sub("<.*?>", "", _rendered(code("churn#prod#3"))).strip() == "churn#prod#3"
+    assert re.sub("<.*?>", "", _rendered(code("churn@v1.4.0-rc"))).strip() == "churn@v1.4.0-rc"
+    assert "@<wbr>" in code("churn@v1.4.0-rc").replace("&#64;", "@")
     assert "\u200b" not in code("@a/b#1 https://x.example")
     assert text("rolled back, 3.5 s (v1.4.0)") == "rolled back, 3.5 s &#40;v1.4.0&#41;"
 
