@@ -7,14 +7,12 @@ No supervisor watches a server, and whoever starts one may be killed at any mome
 - A server on trial dies with its starter. Until the starter sends ``s`` (stay), the end of the leash kills it.
 - The file ``alive`` is locked by the server as long as it lives (the lock comes along through `exec`): a proof that
   neither a reused process id, nor a changed clock, nor a reboot can forge.
-- The log is bounded. A fork of ours reads the server's output and turns the file over; it holds the leash too.
+- The log is bounded: log_keeper.py reads the server's output and turns the file over. It holds the leash too.
 
 Only the standard library, and of that little: this runs before the interpreter's site is set up.
 """
 
 import os
-import select
-import signal
 import sys
 
 LEASH = 3
@@ -35,7 +33,9 @@ def main() -> None:
         if os.fork() == 0:
             os.close(ALIVE)
             os.close(into)
-            keep_log(output, int(limit))
+            os.dup2(output, 0)
+            keeper = f"{__file__.rpartition('/')[0]}/log_keeper.py"
+            os.execv(sys.executable, [sys.executable, "-I", "-S", keeper, limit])  # noqa: S606 - no shell is wanted
         os._exit(0)
     os.wait()
     os.close(LEASH)
@@ -52,38 +52,6 @@ def main() -> None:
         os.setgid(gid)
         os.setuid(uid)
     os.execv(command[0], command)  # noqa: S606 - an argument list, no shell
-
-
-def keep_log(output: int, limit: int) -> None:
-    """Write what the server says to ``log``, at most twice ``limit`` bytes with the file before it."""
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(name, signal.SIG_IGN)
-    watched = [output, LEASH]
-    written = limit
-    log = -1
-    while True:
-        ready, _, _ = select.select(watched, [], [])
-        if LEASH in ready:
-            if os.read(LEASH, 1) == b"":
-                os.killpg(os.getpgrp(), signal.SIGKILL)
-            watched.remove(LEASH)
-            os.close(LEASH)
-        if output not in ready:
-            continue
-        text = os.read(output, 65536)
-        if not text:
-            return
-        try:
-            if written + len(text) > limit:
-                if log >= 0:
-                    os.close(log)
-                    os.replace("log", "log.1")  # noqa: PTH105
-                log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-                written = 0
-            written += os.write(log, text)
-        except OSError:
-            # A full disk costs the log, not the server.
-            log, written = -1, limit
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from deployers.wrapping.isolation import ModelUser
 LOG_LIMIT = 1_000_000
 """Bytes of one log file; a server has at most two."""
 
-LAUNCHER = Path(__file__).with_name("launch.py")
+LAUNCHER = Path(__file__).absolute().with_name("launch.py")
 
 
 class Leash:
