@@ -36,11 +36,11 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 def seconds(value: float) -> Markdown:
-    """A duration, as short as it can be said."""
+    """A duration, as short as it can be said, on one line."""
     if value < 60:
-        return Markdown(f"{value:.1f} s")
+        return Markdown(f"{value:.1f}&nbsp;s")
     minutes, rest = divmod(round(value), 60)
-    return Markdown(f"{minutes} min {rest} s")
+    return Markdown(f"{minutes}&nbsp;min&nbsp;{rest}&nbsp;s")
 
 
 def _harmless(value: object) -> Markdown:
