@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pickle
 import shutil
 import signal
 import socket
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+import types
 from array import array
 from http.client import HTTPConnection
 from pathlib import Path
@@ -48,7 +51,9 @@ class UnixConnection(HTTPConnection):
 class ServerProcess:
     """A server in a process of its own; ended, and waited for, by the fixture that made it."""
 
-    def __init__(self, bundle, *, release="r1", stage="dev", settings=None, port=0, uds=None, python=None, environment=None):
+    def __init__(
+        self, bundle, *, release="r1", stage="dev", settings=None, port=0, uds=None, python=None, environment=None
+    ):
         # Unix sockets' paths are short; pytest's folders are not.
         self.folder = Path(tempfile.mkdtemp(prefix="tb"))
         self.control_path = self.folder / "c"
@@ -63,7 +68,9 @@ class ServerProcess:
         env |= {"TAGBOAT_RELEASE": release, "TAGBOAT_STAGE": stage, "TAGBOAT_SETTINGS": json.dumps(settings or {})}
         env |= environment or {}
         with self.log_path.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         self.address = None
 
     def wait_ready(self):
@@ -184,7 +191,15 @@ def write_bundle(folder, model, *, code=None, **document):
     (folder / "code").mkdir(parents=True, exist_ok=True)
     for name, text in (code or {}).items():
         (folder / "code" / name).write_text(text)
-    document = {"schema": 1, "name": "iris", "version": "v0.1.0", "commit": "0" * 40, "digest": "sha256:0", "model": model, **document}
+    document = {
+        "schema": 1,
+        "name": "iris",
+        "version": "v0.1.0",
+        "commit": "0" * 40,
+        "digest": "sha256:0",
+        "model": model,
+        **document,
+    }
     (folder / "model.json").write_text(json.dumps(document))
     return folder
 
@@ -204,7 +219,9 @@ def iris():
     from sklearn.datasets import load_iris
 
     flowers = load_iris(as_frame=True)
-    return flowers.data.set_axis(COLUMNS, axis=1), flowers.target.map(dict(enumerate(flowers.target_names))).astype(object)
+    return flowers.data.set_axis(COLUMNS, axis=1), flowers.target.map(dict(enumerate(flowers.target_names))).astype(
+        object
+    )
 
 
 @pytest.fixture(scope="session")
@@ -230,3 +247,60 @@ def linear_bundle(iris, tmp_path_factory):
 
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(iris[0].to_numpy(), iris[1].to_numpy())
     return dumped(tmp_path_factory.mktemp("linear"), model)
+
+
+SLOW = '''
+import time
+
+
+class Slow:
+    """Sleeps as many seconds as its input says."""
+
+    n_features_in_ = 1
+
+    def predict(self, rows):
+        time.sleep(float(rows[0][0]))
+        return [0.0] * len(rows)
+'''
+
+
+@pytest.fixture(scope="session")
+def slow_bundle(tmp_path_factory):
+    """A model of the user's own module, which the bundle brings along."""
+    folder = tmp_path_factory.mktemp("slow")
+    module = types.ModuleType("slow_model")
+    exec(SLOW, module.__dict__)  # the class must be importable as slow_model.Slow while it is pickled
+    sys.modules["slow_model"] = module
+    try:
+        data = pickle.dumps(module.Slow())
+    finally:
+        del sys.modules["slow_model"]
+    (folder / "model").mkdir()
+    (folder / "model" / "slow.pkl").write_bytes(data)
+    return write_bundle(folder, "slow.pkl", code={"slow_model.py": SLOW})
+
+
+@pytest.fixture(scope="session")
+def wait_until():
+    """Looks until it is so."""
+
+    def wait(condition):
+        for _ in range(600):
+            if condition():
+                return
+            time.sleep(0.05)
+        raise AssertionError("it never was so")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def bundle_of():
+    """Makes a bundle around an estimator saved with joblib."""
+    return dumped
+
+
+@pytest.fixture(scope="session")
+def bundle_around():
+    """Makes a bundle around a model's file that is there already."""
+    return write_bundle

@@ -124,7 +124,7 @@ def malformed(body: bytes, text: str) -> Rejection:
         place = not_finite(body)
         if place is not None:
             message = "NaN and Infinity are no numbers of JSON"
-            return Rejection(422, message, path=place, hint="Send null for what is missing.", reason="nan")
+            return Rejection(422, message, path=place or None, hint="Send null for what is missing.", reason="nan")
     position = re.search(r"\(byte (\d+)\)", text)
     if not body.strip():
         message = "the body is empty"

@@ -1,0 +1,71 @@
+"""What a fast path is made of, and the two ways in which it steps aside.
+
+    Unsupported   at load: this estimator is not ours to speed up; the public method is used, and the reason is told
+    PassOn        in a call: this batch is not plainly fine; the public method gets it, and answers or refuses
+
+A program takes what the estimator's method takes, already known to be plain (see `inputs`), and gives what the method
+gives, bit for bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Callable
+
+import numpy
+
+Array = numpy.ndarray
+
+
+class Unsupported(Exception):  # noqa: N818 - no error: the public method serves
+    """This estimator has no exact fast path; the text says why."""
+
+
+class PassOn(Exception):  # noqa: N818 - no error: the public method serves
+    """This batch goes to the public method."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A compiled method of one fitted estimator.
+
+    ``run`` takes a two-dimensional numeric array, or a selection of a dataframe where ``frames`` is set.
+    ``candidates``: for each input column the values worth trying when the program is proved: thresholds, categories.
+    ``missing``: whether NaN is worth trying too. ``parts``: the programs inside, proved one by one.
+    """
+
+    estimator: Any
+    method: str
+    run: Callable[[Any], Any]
+    candidates: Sequence[Array]
+    parts: tuple[Program, ...] = ()
+    missing: bool = False
+    frames: bool = False
+
+    @property
+    def width(self) -> int:
+        """The number of input columns."""
+        return len(self.candidates)
+
+
+def around(values: Any) -> Array:
+    """The values of a column that a split or a scale makes interesting, and their neighbours in both float widths."""
+    exact = numpy.unique(numpy.asarray(values, dtype=numpy.float64))
+    exact = exact[numpy.isfinite(exact) & (abs(exact) < 1e37)][:500]
+    single = exact.astype(numpy.float32)
+    found = [
+        exact,
+        numpy.nextafter(exact, numpy.inf),
+        numpy.nextafter(exact, -numpy.inf),
+        single.astype(numpy.float64),
+        numpy.nextafter(single, numpy.float32(numpy.inf)).astype(numpy.float64),
+        numpy.nextafter(single, numpy.float32(-numpy.inf)).astype(numpy.float64),
+        numpy.array([0.0, -0.0, 1.0, -1.5]),
+    ]
+    return numpy.concatenate(found)
+
+
+def all_finite(values: Array) -> bool:
+    """Whether no cell is NaN or infinite."""
+    return bool(numpy.logical_and.reduce(numpy.isfinite(values), axis=None))
