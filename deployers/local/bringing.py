@@ -202,7 +202,7 @@ class Slotkeeper:
         if self._insist(server) is None:
             return
         try:
-            server.control.drain(server.record.grace)
+            server.retire(self.clock())
         except ControlError:
             server.kill()
             return

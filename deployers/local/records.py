@@ -60,7 +60,7 @@ class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
 class ServerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One process that was started; ``boot`` names the run of the machine; ``started`` in Unix seconds.
 
-    ``grace``: the longest, in seconds, that it may take to drain.
+    ``grace``: the longest, in seconds, that it may take to drain. ``retired``: when it was told to.
     """
 
     id: str
@@ -69,6 +69,7 @@ class ServerRecord(msgspec.Struct, frozen=True, kw_only=True):
     boot: str
     started: float
     grace: float
+    retired: float | None = None
     schema: int = SCHEMA
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from deployers.base import Release
 from deployers.errors import ReleaseFailedError
 from deployers.local import processes
@@ -52,6 +54,12 @@ class Server:
         with contextlib.suppress(ControlError):
             return self.control.status()
         return None
+
+    def retire(self, now: float) -> None:
+        """Have it accept no more and end once its connections are done. Raises `ControlError`."""
+        if self.record.retired is None:
+            write(self.folder / "server.json", msgspec.structs.replace(self.record, retired=now))
+        self.control.drain(self.record.grace)
 
     def kill(self) -> None:
         """End it at once, whatever it is doing."""
@@ -131,8 +139,7 @@ class Servers:
     def sweep(self, keep: str | None) -> None:
         """End what is left of earlier runs and serves nobody, and drop the logs of servers long gone.
 
-        Left alone: the server ``keep``, servers that accept connections or still drain. A server that ought to have
-        ended by now (it neither answers nor listens) is killed.
+        Left alone: the server ``keep``, servers that accept connections, and those that drain and are still in time.
         """
         ended = []
         for server in self.all():
@@ -151,7 +158,10 @@ class Servers:
         if status is None:
             # Busy with a long prediction, or hung: it gets the time that its grace would have given it.
             return not server.await_exit(server.record.grace) and server.status() is None
-        return not status.draining and not status.public
+        if status.draining:
+            overdue = (server.record.retired or self.clock()) + server.record.grace + EXIT_MARGIN
+            return self.clock() > overdue
+        return not status.public
 
 
 def await_ready(server: Server, seconds: float, *, hint: str) -> None:

@@ -9,6 +9,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import msgspec
+
 from deployers.base import Release, Slot, Surroundings, TagRecord
 from deployers.conformance import Subject
 from deployers.local.deployer import LocalDeployer
@@ -16,6 +18,7 @@ from deployers.local.layout import TargetFolder
 from deployers.local.servers import Server, Servers
 from deployers.local.settings import LocalSettings
 from deployers.wrapping.bundle import Bundle
+from tests.deployers.local.models import doubling
 
 CANARY = "hunter2-canary-5e1f"
 
@@ -93,6 +96,31 @@ class Machine:
             server.kill()
 
 
+class RealMachine(Machine):
+    """The same with `tagboat-server` and real models. ``shared``: where a session keeps bundles and environments."""
+
+    def __init__(self, folder: Path, shared: Path, target: str = "here", **settings) -> None:
+        super().__init__(folder, target, **settings)
+        self.shared = shared
+        self.caches_lost = 0
+
+    @property
+    def cache(self) -> Path:
+        """The session's, until it is lost."""
+        return self.folder / f"cache-{self.caches_lost}" if self.caches_lost else self.shared / "cache"
+
+    def deployer(self) -> LocalDeployer:
+        return LocalDeployer(self.target, self.settings, self.surroundings)
+
+    def bundle(self, name: str, **behaviour) -> Bundle:
+        """One of two models, copied into the machine's folder."""
+        made = doubling(self.shared, 2 + sum(name.encode()) % 2)
+        folder = self.folder / "bundles" / name
+        if not folder.exists():
+            shutil.copytree(made.folder, folder)
+        return Bundle(folder, made.digest)
+
+
 class LocalSubject(Subject):
     """A machine, tried by the suite."""
 
@@ -112,7 +140,9 @@ class LocalSubject(Subject):
         return self.machine.release(slot, version, tag)
 
     def broken(self, slot, version):
-        return self.machine.release(slot, f"{version}-broken", fault="exit")
+        """A release whose server refuses its settings, and ends."""
+        release, bundle = self.machine.release(slot, version)
+        return msgspec.structs.replace(release, settings={"server": {"max-body": 0}}), bundle
 
     def served(self, slot):
         return served(self.machine.deployer().observe(slot).url)
@@ -123,15 +153,16 @@ class LocalSubject(Subject):
         return True
 
     def lose_caches(self):
+        """The environment has to be made again, from the lock in the stored bundle."""
         shutil.rmtree(self.machine.folder / "bundles")
-        shutil.rmtree(self.machine.cache, ignore_errors=True)
+        self.machine.caches_lost += 1
 
     def stranger(self):
         """Somebody's file between ours, and another target of ours."""
         file = self.machine.state / "local" / "notes.txt"
         file.parent.mkdir(parents=True)
         file.write_text("mine")
-        other = Machine(self.machine.folder, target="elsewhere")
+        other = RealMachine(self.machine.folder, self.machine.shared, target="elsewhere")
         slot = other.slot("one")
         for _ in other.deployer().apply(other.deployer().plan(*other.release(slot, "v9.0.0"))):
             pass
