@@ -7,6 +7,7 @@ import numpy
 import pandas
 import pytest
 import scipy.sparse
+
 from tagboat_server.codecs import encode
 
 

@@ -46,7 +46,7 @@ class Load:
                 if not keep or response.headers.get("connection") == "close":
                     connection.close()
                     connection = None
-            except Exception as error:  # noqa: BLE001, PERF203 - whatever a client meets is a lost request
+            except Exception as error:  # noqa: BLE001 - whatever a client meets is a lost request
                 self.failures.append(repr(error))
                 connection = None
         if connection is not None:

@@ -8,6 +8,7 @@ import pandas
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tagboat_server.codecs import decoder_for
 from tagboat_server.errors import Rejection
 from tagboat_server.signature import Anything, Column, Frame, NamedTensor, Tensor, Tensors

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
 import msgspec
@@ -59,23 +60,43 @@ def decoder_for(signature: Signature) -> Decoder:
 
 
 class Body:
-    """Parses ``{"data": …}`` with ``data`` of one type; ``columns`` names the places of a row given as a list."""
+    """Parses ``{"data": …}`` with ``data`` of one type.
 
-    def __init__(self, data_type: Any, columns: tuple[str, ...] = ()) -> None:
+    ``columns`` names the places of a row given as a list; ``odd`` maps names that no struct takes to stand-ins.
+    """
+
+    def __init__(self, data_type: Any, columns: tuple[str, ...] = (), odd: Optional[Mapping[str, str]] = None) -> None:
         body = msgspec.defstruct("Body", [("data", data_type)], forbid_unknown_fields=True)
         self.decoder = msgspec.json.Decoder(body)
         self.columns = columns
+        self.odd = odd or {}
 
     def __call__(self, body: bytes) -> Any:
         """The value of ``data``. Raises `Rejection`: 400 for what is no JSON, 422 for what does not fit."""
         try:
-            return self.decoder.decode(body).data
+            return self.decoder.decode(self.renamed(body) if self.odd else body).data
         except msgspec.ValidationError as error:
-            raise self.refusal(str(error)) from None
+            text = str(error)
+            for name, stand_in in self.odd.items():
+                text = text.replace(stand_in, name)
+            raise self.refusal(text) from None
         except RecursionError:
             raise Rejection(400, "the JSON is nested too deeply", reason="json") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise malformed(body, str(error)) from None
+
+    def renamed(self, body: bytes) -> bytes:
+        """The body with stand-ins for odd names."""
+        document = msgspec.json.decode(body)
+        data = document.get("data") if isinstance(document, dict) else None
+        if isinstance(data, dict):
+            document["data"] = {self.odd.get(name, name): values for name, values in data.items()}
+        elif isinstance(data, list):
+            document["data"] = [
+                {self.odd.get(name, name): value for name, value in row.items()} if isinstance(row, dict) else row
+                for row in data
+            ]
+        return msgspec.json.encode(document)
 
     def refusal(self, text: str) -> Rejection:
         """What msgspec found, in the sender's words."""

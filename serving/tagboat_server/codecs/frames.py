@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Optional, Union
@@ -13,6 +14,9 @@ from tagboat_server.codecs.cells import UNSET, family, json_type, to_array
 from tagboat_server.codecs.decoding import Body, Input
 from tagboat_server.errors import MissingLibraryError, Rejection
 from tagboat_server.signature import Column, Frame
+
+ODD = re.compile(r'[\x00-\x1f"\\]')
+"""Characters of a column's name that msgspec's structs do not take; such tables are parsed twice."""
 
 WIDEST = 4000
 """Columns that a row given as a list is checked for one by one; wider rows are checked by length and family."""
@@ -27,7 +31,8 @@ class Table:
         self.matrix = all(column.dtype == "float64" and not column.optional for column in columns)
         cells = [json_type(column.dtype, nullable=column.nullable) for column in columns]
         fields = [f"c{place}" for place in range(len(columns))]
-        rename = dict(zip(fields, self.names))
+        odd = {name: f"\ue000{place}\ue001" for place, name in enumerate(self.names) if ODD.search(name)}
+        rename = {field: odd.get(name, name) for field, name in zip(fields, self.names)}
         self.record = msgspec.defstruct(
             "Record",
             [field_of(name, cell, column) for name, cell, column in zip(fields, cells, columns)],
@@ -44,7 +49,7 @@ class Table:
             kw_only=True,
         )
         row: Any = tuple[tuple(cells)] if len(cells) <= WIDEST else list[Union[tuple(dict.fromkeys(cells))]]
-        self.body = Body(Union[list[Union[self.record, row]], by_column], self.names)
+        self.body = Body(Union[list[Union[self.record, row]], by_column], self.names, odd)
 
     def __call__(self, body: bytes) -> tuple[Any, int]:
         """A matrix, or a list of arrays in the order of the columns; and the number of rows."""

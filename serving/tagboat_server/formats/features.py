@@ -8,8 +8,8 @@ valid input must never be refused.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 import numpy
@@ -17,7 +17,7 @@ import numpy
 from tagboat_server.signature import Anything, Column, Frame, Signature, Tensor
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Cell:
     """What may stand in a column. ``passes_missing``: missing values reach the next step, which decides."""
 
@@ -32,6 +32,15 @@ UNKNOWN = Cell("any", nullable=True)
 UNUSED = Cell("any", nullable=True, optional=True)
 
 IMPUTERS = {"SimpleImputer", "KNNImputer", "IterativeImputer", "MissingIndicator"}
+SCALERS = {
+    "MaxAbsScaler",
+    "MinMaxScaler",
+    "PowerTransformer",
+    "QuantileTransformer",
+    "RobustScaler",
+    "StandardScaler",
+}
+"""Steps that leave a missing value missing."""
 MISSING_BY_DESIGN = {"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"}
 """Estimators that were made to take missing values. Forests and trees only tolerate them, whatever they were fitted
 on, and answer with the larger branch."""
@@ -46,20 +55,20 @@ def input_of(estimator: Any) -> Signature:
     first = first_step(estimator)
     if kind(first) in TEXT and of_scikit_learn(first):
         return Tensor("str", (None,))
-    names = attribute(estimator, "feature_names_in_")
-    width = attribute(estimator, "n_features_in_")
+    names = fitted(estimator, "feature_names_in_")
+    width = fitted(estimator, "n_features_in_")
     if names is not None:
         cells = cells_of(estimator, list(names))
         return Frame(
             tuple(
-                Column(str(name), cell.dtype, nullable=cell.nullable, optional=cell.optional)
+                Column(str(name), cell.dtype, nullable=cell.nullable or cell.passes_missing, optional=cell.optional)
                 for name, cell in zip(names, cells)
             )
         )
     if width is None or kind(first) == "DictVectorizer":
         return Anything()
     cells = cells_of(estimator, list(range(width)))
-    nullable = any(cell.nullable for cell in cells)
+    nullable = any(cell.nullable or cell.passes_missing for cell in cells)
     dtypes = {cell.dtype for cell in cells}
     return Tensor(dtypes.pop() if len(dtypes) == 1 else "any", (None, int(width)), nullable=nullable)
 
@@ -67,8 +76,8 @@ def input_of(estimator: Any) -> Signature:
 def cells_of(estimator: Any, columns: Sequence[Any]) -> list[Cell]:
     """What may stand in each of the columns that an estimator is given."""
     name = kind(estimator)
-    if estimator is None or estimator == "passthrough":
-        return [dataclasses.replace(UNKNOWN, passes_missing=True)] * len(columns)
+    if estimator is None or isinstance(estimator, str):
+        return [replace(UNKNOWN, nullable=False, passes_missing=True)] * len(columns)
     if not of_scikit_learn(estimator) or name == "FunctionTransformer":
         return [UNKNOWN] * len(columns)
     if name == "Pipeline":
@@ -86,30 +95,36 @@ def cells_of(estimator: Any, columns: Sequence[Any]) -> list[Cell]:
     inner = inner_estimator(estimator)
     if inner is not None:
         return cells_of(inner, columns)
-    return [dataclasses.replace(NUMBER, passes_missing=hasattr(estimator, "transform"))] * len(columns)
+    return [replace(NUMBER, passes_missing=name in SCALERS)] * len(columns)
 
 
 def through_steps(steps: Sequence[Any], columns: Sequence[Any]) -> list[Cell]:
-    """The cells of a pipeline: the first step that knows tells the dtype, the first that cares tells of the missing."""
-    cells: Optional[list[Cell]] = None
-    for step in steps:
-        if step is None or step == "passthrough":
-            continue
-        found = cells_of(step, columns)
-        if len(found) != len(columns):
-            break
-        if cells is None:
-            cells = found
-        else:
-            cells = [
-                dataclasses.replace(first, nullable=later.nullable, passes_missing=later.passes_missing)
-                if first.passes_missing
-                else first
-                for first, later in zip(cells, found)
-            ]
-        if not keeps_columns(step) or not any(cell.passes_missing for cell in cells):
-            break
-    return cells if cells is not None else [UNKNOWN] * len(columns)
+    """The cells of a pipeline: its first step's; what that lets through of missing values, a later one decides."""
+    real = [step for step in steps if step is not None and not isinstance(step, str)]
+    if not real:
+        return [replace(UNKNOWN, nullable=False, passes_missing=True)] * len(columns)
+    later = next((decided for decided in map(takes_missing, real[1:]) if decided is not None), None)
+    if later is None:
+        return cells_of(real[0], columns)
+    return [
+        replace(cell, nullable=later, passes_missing=False) if cell.passes_missing else cell
+        for cell in cells_of(real[0], columns)
+    ]
+
+
+def takes_missing(step: Any) -> Optional[bool]:
+    """Whether a step takes missing values; None where it hands them on. Code that we do not know is given them."""
+    if kind(step) in SCALERS:
+        return None
+    if not of_scikit_learn(step) or kind(step) == "FunctionTransformer":
+        return True
+    if kind(step) == "Pipeline":
+        found = (takes_missing(inner) for _, inner in step.steps if inner is not None and not isinstance(inner, str))
+        return next((decided for decided in found if decided is not None), None)
+    inner = inner_estimator(step)
+    if inner is not None:
+        return takes_missing(inner)
+    return kind(step) in IMPUTERS or kind(step) in MISSING_BY_DESIGN
 
 
 def through_transformers(estimator: Any, columns: Sequence[Any]) -> list[Cell]:
@@ -134,12 +149,14 @@ def strictest(parts: Sequence[Sequence[Cell]], width: int) -> list[Cell]:
     for place in range(width):
         cells = [part[place] for part in parts if len(part) == width]
         known = [cell for cell in cells if cell.dtype != "any"]
+        accepted = all(cell.nullable or cell.passes_missing for cell in cells)
+        passed = accepted and any(cell.passes_missing for cell in cells)
         result.append(
             Cell(
                 known[0].dtype if known and len({cell.dtype for cell in known}) == 1 else "any",
-                nullable=all(cell.nullable or cell.passes_missing for cell in cells),
+                nullable=accepted and not passed,
                 optional=all(cell.optional for cell in cells),
-                passes_missing=any(cell.passes_missing for cell in cells),
+                passes_missing=passed,
             )
         )
     return result
@@ -189,21 +206,6 @@ def positions(selected: Any, columns: Sequence[Any]) -> list[int]:
     return [place_of[item] if item in place_of else int(item) for item in items if item in place_of or is_number(item)]
 
 
-def keeps_columns(step: Any) -> bool:
-    """Whether what comes out of a step still stands in the same columns, so that the next step sees them."""
-    return kind(step) in {
-        "SimpleImputer",
-        "KNNImputer",
-        "IterativeImputer",
-        "StandardScaler",
-        "MinMaxScaler",
-        "MaxAbsScaler",
-        "RobustScaler",
-        "QuantileTransformer",
-        "PowerTransformer",
-    }
-
-
 def first_step(estimator: Any) -> Any:
     """What the input meets first, through pipelines and meta-estimators."""
     for _ in range(20):
@@ -236,6 +238,12 @@ def inner_estimator(estimator: Any) -> Any:
         if hasattr(found, "estimator"):
             return found.estimator
     return None
+
+
+def fitted(estimator: Any, name: str) -> Any:
+    """An attribute of the estimator, or of its first step: a pipeline that begins with ``passthrough`` has none."""
+    found = attribute(estimator, name)
+    return attribute(first_step(estimator), name) if found is None else found
 
 
 def attribute(estimator: Any, name: str) -> Any:
