@@ -33,7 +33,7 @@ from deployers.errors import ConfigurationError, ReleaseFailedError, StalePlanEr
 from deployers.local import ports
 from deployers.local.bringing import APPLY, REMOVE, ROLLBACK, Launch, Slotkeeper
 from deployers.local.calling import call_port, call_private
-from deployers.local.files import PRIVATE, keep_copy, remove_folder
+from deployers.local.files import keep_copy, make_private, remove_folder
 from deployers.local.layout import TargetFolder
 from deployers.local.leases import lease
 from deployers.local.looking import Look, look
@@ -80,7 +80,7 @@ class LocalDeployer(Deployer):
         if seen.serves(release.id) and seen.record.port == port:
             changes = [Change(object=f"server {release.slot}", action=Action.KEEP)]
         else:
-            if not seen.accepting_on(port) and not is_free(port):
+            if not seen.may_hold(port) and not is_free(port):
                 raise ConfigurationError(
                     f"port {port} is taken by a process that is not ours",
                     where=str(release.slot),
@@ -156,7 +156,7 @@ class LocalDeployer(Deployer):
                 # Written down before the next one may choose; a change of port, only once it is served there.
                 keeper.write(msgspec.structs.replace(seen.record, port=port))
         stored = keeper.folder.bundle(release.bundle_digest)
-        stored.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+        make_private(stored.parent)
         keep_copy(plan.bundle.folder, stored)
         yield Step(name="store", detail="the bundle is on the target")
         yield from keeper.bring_up(release, port, self._launch(release, variables), APPLY)

@@ -12,6 +12,13 @@ PRIVATE = 0o700
 """Mode of every folder of ours: the sockets and logs in them are nobody else's business."""
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder and whatever is missing above it, all for us alone (`Path.mkdir` would open up the parents)."""
+    for missing in reversed([folder, *folder.parents]):
+        if not missing.exists():
+            missing.mkdir(mode=PRIVATE, exist_ok=True)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a file in one step; after a crash it holds the old content or the new, on the disk too."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -15,7 +15,7 @@ import msgspec
 
 from deployers.base import Slot
 from deployers.errors import LeaseHeldError
-from deployers.local.files import PRIVATE
+from deployers.local.files import make_private
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class FileLease:
 @contextlib.contextmanager
 def lease(path: Path, slot: Slot, clock: Callable[[], float]) -> Iterator[FileLease]:
     """Hold the slot's lease. Raises `LeaseHeldError`, naming the owner, when another run does."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+    make_private(path.parent)
     # Not inherited: a server that we start must not hold the lease after us.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

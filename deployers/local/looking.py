@@ -41,6 +41,10 @@ class Look:
             if status is not None and not status.draining and status.serves(port)
         ]
 
+    def may_hold(self, port: int) -> bool:
+        """Whether a server of ours has the port, or might have: one that hangs can't say."""
+        return bool(self.accepting_on(port)) or any(status is None for _, status in self.alive)
+
     @property
     def served(self) -> Release | None:
         """The release that answered on the port, where it is one of ours."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deployers.base import Slot
 from deployers.errors import ConfigurationError
-from deployers.local.files import PRIVATE
+from deployers.local.files import make_private
 from deployers.local.records import SlotRecord, read
 from deployers.local.sockets import is_free
 
@@ -22,7 +22,7 @@ FIRST, COUNT = 20_000, 10_000
 @contextlib.contextmanager
 def choosing(root: Path) -> Iterator[None]:
     """One choice at a time, from the look until it is written down."""
-    root.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+    make_private(root)
     descriptor = os.open(root / "ports.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

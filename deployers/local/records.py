@@ -10,7 +10,7 @@ import msgspec
 
 from deployers.base import FailedRelease, Hold, Release, Slot, TagRecord, VerifiedRelease
 from deployers.errors import ConfigurationError
-from deployers.local.files import write_whole
+from deployers.local.files import make_private, write_whole
 
 SCHEMA = 1
 
@@ -82,7 +82,7 @@ class _Schema(msgspec.Struct):
 
 def write(path: Path, record: SlotRecord | ServerRecord) -> None:
     """Write a record in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(path.parent)
     write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 

@@ -14,7 +14,7 @@ from deployers.base import Release
 from deployers.errors import ReleaseFailedError
 from deployers.local import processes
 from deployers.local.control import Control, ControlError, Status
-from deployers.local.files import PRIVATE, remove_folder
+from deployers.local.files import make_private, remove_folder
 from deployers.local.records import ServerRecord, read, write
 from deployers.wrapping.isolation import ModelUser
 
@@ -118,7 +118,7 @@ class Servers:
         """Start a server for a release, on trial; ``command`` is run in the server's own folder, by ``user``."""
         server_id = f"{release.id[:12]}-{secrets.token_hex(3)}"
         folder = self.folder / server_id
-        folder.mkdir(parents=True, mode=PRIVATE)
+        make_private(folder)
         written: list[ServerRecord] = []
 
         def write_down(pid: int) -> None:

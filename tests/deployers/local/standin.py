@@ -1,8 +1,7 @@
 """A server that speaks the control protocol and misbehaves on demand; see docs/serving.md for the real one's half.
 
 Started as ``python standin.py BUNDLE --uds PATH --control PATH``. BUNDLE/behaviour.json: ``{"fault": …}`` with
-``exit`` (ends at once), ``never-ready``, ``slow`` (seconds until ready), ``deaf`` (its control socket stops answering
-once it is live), ``undying`` (drains for ever), ``refuses-port``, ``chatty`` (floods the log).
+``exit`` (ends at once), ``never-ready``, ``undying`` (drains for ever), ``refuses-port``, ``chatty`` (floods the log).
 """
 
 import argparse
@@ -12,16 +11,13 @@ import os
 import pathlib
 import socket
 import sys
-import time
 
 
 class Standin:
     def __init__(self, bundle: str) -> None:
         behaviour = pathlib.Path(bundle, "behaviour.json")
-        self.behaviour = json.loads(behaviour.read_text()) if behaviour.exists() else {}
-        self.fault = self.behaviour.get("fault")
+        self.fault = json.loads(behaviour.read_text()).get("fault")
         self.release = os.environ["TAGBOAT_RELEASE"]
-        self.began = time.monotonic()
         self.draining = False
         self.listeners: list[tuple[socket.socket, asyncio.Server]] = []
         self.private: asyncio.Server | None = None
@@ -30,8 +26,7 @@ class Standin:
 
     @property
     def ready(self) -> bool:
-        slow = self.behaviour.get("slow", 0)
-        return self.fault != "never-ready" and not self.draining and time.monotonic() - self.began >= slow
+        return self.fault != "never-ready" and not self.draining
 
     async def serve(self, uds: str, control: str) -> None:
         if self.fault == "exit":
@@ -93,8 +88,6 @@ class Standin:
 
     def control(self, line: socket.socket) -> None:
         client, _ = line.accept()
-        if self.fault == "deaf" and self.listeners:
-            time.sleep(3600)
         client.settimeout(5)
         with client:
             text, descriptors, _, _ = socket.recv_fds(client, 65536, 4)
