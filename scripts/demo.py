@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,9 @@ class Demo:
         outputs = self.push_and_run("iris#dev#1")
         prediction = predict(outputs["url"])
         page.print(f"\n[bold]A prediction[/] from {outputs['url']}: {json.dumps(prediction)}")
-        page.print("Ask it yourself while it runs:", f"  {curl(outputs['url'])}", sep="\n", soft_wrap=True, markup=False)
+        page.print(
+            "Ask it yourself while it runs:", f"  {curl(outputs['url'])}", sep="\n", soft_wrap=True, markup=False
+        )
         self.preflight_the_mlem_model()
         self.train("v0.2.0", trees=40)
         chapter("v0.2.0 goes over it while requests run")
@@ -147,8 +149,9 @@ class Demo:
         }
         show_command("python", "-P", "-m", "entrypoint", "action")
         started = time.monotonic()
-        done = subprocess.run([sys.executable, "-P", "-m", "entrypoint", "action"], cwd=checkout,
-                              env={**self.environment, **action}, check=False)  # fmt: skip
+        with subprocess.Popen([sys.executable, "-P", "-m", "entrypoint", "action"], cwd=checkout, text=True,
+                              env={**self.environment, **action}, stdout=subprocess.PIPE) as done:  # fmt: skip
+            show_log(done.stdout or ())
         page.print(f"[dim]exit code {done.returncode} after {time.monotonic() - started:.1f} s[/]")
         page.print(Rule("the step summary", style="dim"))
         page.print(Markdown(files["GITHUB_STEP_SUMMARY"].read_text()))
@@ -232,6 +235,25 @@ def show_command(*command: object) -> None:
     page.print("$", *command, style="cyan", markup=False, soft_wrap=True)
 
 
+def show_log(lines: Iterable[str]) -> None:
+    """Show the step's log as GitHub does: groups as headings, other workflow commands not at all."""
+    stopped = None
+    for line in lines:
+        command, _, text = (
+            line.rstrip("\n").removeprefix("::").partition("::") if line.startswith("::") else ("", "", "")
+        )
+        if stopped is not None:
+            stopped = None if command == stopped else stopped
+            if stopped is None:
+                continue
+        elif command:
+            stopped = text if command == "stop-commands" else None
+            if command == "group":
+                page.print(f"▾ {text}", style="bold", markup=False)
+            continue
+        page.print(f"  {line.rstrip()}", markup=False, soft_wrap=True)
+
+
 def curl(url: str) -> str:
     """The line to try in a terminal."""
     return f"curl {url}/predict -H 'content-type: application/json' -d '{json.dumps({'data': [SEPALS]})}'"
@@ -246,12 +268,14 @@ def predict(url: str) -> Any:
 
 
 @contextmanager
-def requests_running(url: str) -> Iterator[Mapping[str, int]]:
-    """Two clients ask one question after the other, each on a new connection; yields what became of them."""
-    counts: Counter[str] = Counter()
+def requests_running(url: str) -> Iterator[Counter[str]]:
+    """Two clients ask one question after the other, each on a new connection; what became of them is in the counter
+    when the block is left."""
+    outcomes = [Counter[str]() for _ in range(2)]
+    total: Counter[str] = Counter()
     done = threading.Event()
 
-    def client() -> None:
+    def client(counts: Counter[str]) -> None:
         while not done.is_set():
             try:
                 counts[f"release {predict(url)['release'][:12]}"] += 1
@@ -259,15 +283,17 @@ def requests_running(url: str) -> Iterator[Mapping[str, int]]:
                 counts[f"lost: {error}"] += 1
             done.wait(0.005)
 
-    clients = [threading.Thread(target=client) for _ in range(2)]
+    clients = [threading.Thread(target=client, args=(counts,)) for counts in outcomes]
     for thread in clients:
         thread.start()
     try:
-        yield counts
+        yield total
     finally:
         done.set()
         for thread in clients:
             thread.join()
+        for counts in outcomes:
+            total.update(counts)
 
 
 def read_outputs(text: str) -> dict[str, str]:

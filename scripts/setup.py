@@ -23,7 +23,7 @@ STAMP = VENV / "tagboat-setup"
 
 def main() -> None:
     """Bring .venv/ to what the lock says."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever Python is at hand
         sys.exit(f"Tagboat needs Python 3.11 or later, this is {sys.version.split()[0]}: make PYTHON=python3.11 …")
     state = hashlib.sha256(b"".join(path.read_bytes() for path in INPUTS) + str(ROOT).encode()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == state:
