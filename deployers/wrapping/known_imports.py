@@ -21,6 +21,10 @@ EXACT = {
     ("joblib.numpy_pickle", "NumpyArrayWrapper"),
     ("numpy", "dtype"), ("numpy", "ndarray"), ("numpy", "matrix"), ("numpy", "recarray"), ("numpy", "record"),
     ("numpy", "ufunc"), ("pathlib", "PurePosixPath"), ("pathlib", "PosixPath"),
+    ("pandas._libs.tslibs.nattype", "_nat_unpickle"), ("numpy", "mean"), ("numpy", "median"), ("numpy", "max"),
+    ("scipy._lib.array_api_compat.numpy._aliases", "asarray"), ("sklearn.cluster._kmeans", "_kmeans_single_lloyd"),
+    ("sklearn.cluster._kmeans", "_kmeans_single_elkan"), ("sklearn.metrics._dist_metrics", "newObj"),
+    ("sklearn.neighbors._kd_tree", "newObj"), ("sklearn.neighbors._ball_tree", "newObj"),
     ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"), ("pandas._libs.internals", "_unpickle_block"),
     ("pandas.core.indexes.base", "_new_Index"), ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"),
     ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
@@ -31,6 +35,10 @@ EXACT = {
 }  # fmt: skip
 """Names that may be imported one by one."""
 
+PANDAS = re.compile(r"[A-Z]\w*(Index|Dtype)|Index|DataFrame|Series|Categorical|Interval|NA|Timestamp|Timedelta|Period")
+SPARSE = re.compile(r"(bsr|coo|csc|csr|dia|dok|lil)_(matrix|array)")
+SCORES = re.compile(r"f_classif|f_regression|chi2|r_regression|mutual_info_(classif|regression)")
+
 NUMPY_FUNCTIONS = {"_reconstruct", "scalar", "_frombuffer"}
 """In numpy.core.multiarray and numpy.core.numeric, or numpy._core…: they put arrays and scalars back together."""
 
@@ -38,7 +46,8 @@ SCALARS = re.compile(r"(bool|bool_|str_|bytes_|void|object_|(u?int|float|complex
 
 CLASSES = (
     "sklearn.", "lightgbm.", "xgboost.", "catboost.", "imblearn.", "category_encoders.",
-    "pandas.core.", "pandas._libs.", "scipy.sparse.", "scipy.interpolate.", "scipy.spatial.", "scipy.stats.",
+    "pandas.core.", "pandas._libs.", "pandas.arrays.",
+    "scipy.sparse.", "scipy.interpolate.", "scipy.spatial.", "scipy.stats.",
 )  # fmt: skip
 """Below these, classes are expected (`CamelCase`) and Cython's own rebuilders (`__pyx_unpickle_…`)."""
 
@@ -49,7 +58,10 @@ NEVER_CLASSES = re.compile(
 
 CLASS_NAME = re.compile(r"_?[A-Z][A-Za-z0-9]*", re.ASCII)
 CYTHON = re.compile(r"__pyx_unpickle_\w+", re.ASCII)
-RANDOM = re.compile(r"__(randomstate|bit_generator|generator)_ctor|RandomState|Generator|MT19937|PCG64|SeedSequence")
+RANDOM = re.compile(
+    r"__(randomstate|bit_generator|generator)_ctor|RandomState|Generator|MT19937|PCG64(DXSM)?|Philox|SFC64"
+    r"|SeedSequence|__pyx_unpickle_SeedSequence"
+)
 
 LOADERS = {"load", "loads", "_load_from_bytes", "read_pickle", "eval", "exec", "query", "run", "runstring", "memmap"}
 """Names that are dangerous wherever they come from: most unpickle or evaluate in turn."""
@@ -64,15 +76,21 @@ def expected(found: Import) -> bool:
         return name in _fickling()[1] - {"map", "filter", "iter", "next", "callable", "format"} or name in {
             "object", "Ellipsis", "NotImplemented",
         }  # fmt: skip
+    if module == "pandas":
+        return bool(PANDAS.fullmatch(name))
+    if module.startswith("scipy.sparse.") and SPARSE.fullmatch(name):
+        return True
+    if module.startswith("sklearn.feature_selection.") and SCORES.fullmatch(name):
+        return True
     if module in {"numpy", "numpy.core.numerictypes"}:
         return bool(SCALARS.fullmatch(name)) or bool(re.fullmatch(r"[A-Za-z0-9]+DType", name))
     if module == "numpy.dtypes":
         return bool(re.fullmatch(r"[A-Za-z0-9]+DType", name))
     if re.fullmatch(r"numpy\._?core\.(multiarray|numeric)", module):
         return name in NUMPY_FUNCTIONS
-    if re.fullmatch(r"numpy\.random\.(_pickle|mtrand|_mt19937|_pcg64|_generator|bit_generator)", module):
+    if re.fullmatch(r"numpy\.random\.(_pickle|mtrand|_mt19937|_pcg64|_philox|_sfc64|_generator|bit_generator)", module):
         return bool(RANDOM.fullmatch(name))
-    if module.startswith(CLASSES) and not NEVER_CLASSES.search(module):
+    if f"{module}.".startswith(CLASSES) and not NEVER_CLASSES.search(module) and not _unsafe(module):
         return bool(CLASS_NAME.fullmatch(name)) or bool(CYTHON.fullmatch(name))
     return False
 
@@ -81,7 +99,7 @@ def dangerous(found: Import) -> bool:
     """Whether this is known to run code, open files or connections, or to hide what it imports."""
     if found in {COMPUTED, EXTENSION}:
         return True
-    if (found.module, found.name) in EXACT:
+    if expected(found):
         return False
     unsafe, harmless = _fickling()
     names = {found.module, *_renamed(found.module, found.name)}
@@ -89,7 +107,7 @@ def dangerous(found: Import) -> bool:
         if module in {"builtins", "__builtin__", "__builtins__"}:
             if found.name not in harmless:
                 return True
-        elif any(part in unsafe for part in module.split(".")):
+        elif _unsafe(module):
             return True
     parts = found.name.split(".")
     return parts[-1] in LOADERS or any(part in unsafe for part in parts[:-1])
@@ -98,6 +116,12 @@ def dangerous(found: Import) -> bool:
 def allowed(found: Import, modules: Collection[str]) -> bool:
     """Whether the module, or a package it is in, is among ``modules``: the user's own code, or the policy's list."""
     return any(found.module == module or found.module.startswith(f"{module}.") for module in modules)
+
+
+def _unsafe(module: str) -> bool:
+    """Whether the module, or a part of its name, is on fickling's list: sklearn.foo.os is no better than os."""
+    unsafe, _ = _fickling()
+    return any(part in unsafe for part in module.split("."))
 
 
 def _renamed(module: str, name: str) -> list[str]:
