@@ -55,8 +55,9 @@ class TagRecord(msgspec.Struct, frozen=True):
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """What is deployed: one version of one artifact in one slot, and everything its identity rests on.
 
-    ``bundle_digest`` is `Bundle.digest`. ``settings`` are the effective settings of the server and the target,
-    with ``${env:NAME}`` unexpanded, so that no secret enters the identity. ``templates`` maps each template's name
+    ``bundle_digest`` is `Bundle.digest`. ``settings`` are the effective settings, those of the server under
+    ``server`` and those of the target under ``target``, with ``${env:NAME}`` unexpanded, so that no secret enters the
+    identity. ``templates`` maps each template's name
     to the SHA-256 of its text. ``tag`` says which event won; it is no part of the identity, so that assigning the
     same version twice changes nothing.
     """
@@ -271,6 +272,8 @@ class Deployer(abc.ABC):
     def apply(self, plan: Plan) -> Iterator[Step]:
         """Carry out a plan, step by step; each step is idempotent and may be the last one.
 
+        Records the release's ``tag`` as the event that won, together with what it changes.
+
         Raises `StalePlanError` before the first step when the live state is not the one the plan saw, and
         `ReleaseFailedError` when the release does not come up.
         """
@@ -293,11 +296,11 @@ class Deployer(abc.ABC):
 
     @abc.abstractmethod
     def mark_verified(self, slot: Slot, release: Release) -> None:
-        """Remember on the target that the release was proved live."""
+        """Remember on the target that the release was proved live; it is no failed one any more."""
 
     @abc.abstractmethod
     def mark_failed(self, slot: Slot, release: Release, reason: str) -> None:
-        """Remember on the target that the release did not pass, and why."""
+        """Remember on the target that the release did not pass, and why; it is nothing to roll back to any more."""
 
     @abc.abstractmethod
     def diagnose(self, slot: Slot) -> Sequence[str]:

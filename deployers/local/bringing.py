@@ -157,29 +157,31 @@ class Slotkeeper:
         return came_by
 
     def _listener(self, candidate: Server, port: int) -> tuple[socket.socket, str]:
+        """The port's listening socket, from who has it or opened afresh, and which of the two it was."""
         before = self.servers.get(self.record.live)
-        for other in reversed(self.servers.alive()):
-            if other.record.id == candidate.record.id:
+        for _ in processes.waiting(candidate.control.timeout):
+            others = [other for other in self.servers.alive() if other.record.id != candidate.record.id]
+            for other in reversed(others):
+                status = self._insist(other)
+                if status is not None and status.serves(port) and not status.draining:
+                    with contextlib.suppress(ControlError):
+                        return other.control.share(port), f"took over port {port} from {other.record.release.version}"
+            try:
+                listener = listen_afresh(port)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                if not others:
+                    break
+                # One of ours that has just begun to drain, or to end, has it for a moment yet.
                 continue
-            status = self._insist(other)
-            if status is not None and status.serves(port) and not status.draining:
-                try:
-                    return other.control.share(port), f"took over port {port} from {other.record.release.version}"
-                except ControlError:
-                    other.kill()
-        try:
-            listener = listen_afresh(port)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise ReleaseFailedError(
-                f"port {port} is taken by a process that is not ours",
-                where=str(self.slot),
-                hint=f"End that process, or give the slot another port: targets.{self.slot.target}.ports.",
-            ) from error
-        if before is not None and not before.alive:
-            return listener, f"opened port {port} afresh: the server before this one had ended"
-        return listener, f"opened port {port}"
+            gone = before is not None and not before.alive
+            return listener, f"opened port {port}" + (" afresh: the server before this one had ended" if gone else "")
+        raise ReleaseFailedError(
+            f"port {port} is taken by a process that is not ours",
+            where=str(self.slot),
+            hint=f"End that process, or give the slot another port: targets.{self.slot.target}.ports.",
+        )
 
     def _insist(self, server: Server) -> Status | None:
         """Ask a server how it is; one that answers nothing for its whole grace is hung, and ended."""
