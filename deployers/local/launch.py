@@ -24,7 +24,7 @@ def main() -> None:
     folder, limit, user, *command = sys.argv[1:]
     os.setsid()
     os.umask(0o077)
-    os.chdir(folder)  # noqa: PTH208,RUF100
+    os.chdir(folder)
     if os.read(LEASH, 1) != b"g":
         return
     output, into = os.pipe()
@@ -43,14 +43,15 @@ def main() -> None:
     os.dup2(into, 2)
     os.close(into)
     os.close(output)
-    # A home of its own: libraries that want one must not find ours by the password file.
-    os.environ.setdefault("HOME", folder)
     if user != "-":
         # The keeper of the log stays who we were: the leash must be able to end the server.
         uid, gid = map(int, user.split(":"))
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
+    # A home of its own: libraries that want one must not find ours by the password file.
+    os.mkdir("home", 0o700)  # noqa: PTH102 - no pathlib before the site
+    os.environ.setdefault("HOME", f"{folder}/home")
     os.execv(command[0], command)  # noqa: S606 - an argument list, no shell
 
 

@@ -170,13 +170,13 @@ class LocalSubject(Subject):
         return lambda: file.read_text() == "mine" and served(other.deployer().observe(slot).url) == release.id
 
     def snapshot(self):
-        """Every file but logs, sockets and lease files (they say who held a lease last)."""
+        """Every file but logs, sockets, the servers' homes (libraries write there) and leases (they say who was last)."""
         state = self.machine.state
         quiet = {"log", "log.1", "control", "http"}
         return {
             str(path.relative_to(state)): path.read_bytes()
             for path in sorted(state.rglob("*"))
-            if path.is_file() and path.name not in quiet and path.suffix != ".lock"
+            if path.is_file() and path.name not in quiet and path.suffix != ".lock" and "home" not in path.parts
         }
 
     def leftovers(self):
@@ -184,7 +184,13 @@ class LocalSubject(Subject):
         state = self.machine.state
         live = [json.loads(path.read_text())["live"] for path in state.glob("local/*/slots/*/slot.json")]
         extra = [server.record.id for server in self.machine.all_servers() if server.record.id not in live]
-        half_made = [str(path) for path in state.glob("local/**/.*")]
+        folders = (
+            "local/*/slots/.*",
+            "local/*/slots/*/.*",
+            "local/*/slots/*/bundles/.*",
+            "local/*/slots/*/servers/*/.*",
+        )
+        half_made = [str(path) for pattern in folders for path in state.glob(pattern)]
         return [*extra, *half_made]
 
 
