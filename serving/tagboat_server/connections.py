@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from http import HTTPStatus
 from typing import Any, Callable, Optional
 
 import msgspec
@@ -22,12 +23,6 @@ IDLE_ENOUGH = 1.0
 PIPELINED = 32
 """Requests that may wait on one connection behind the one being answered."""
 
-PHRASES: dict[int, str] = {
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
-
 
 class Connection(HttpToolsProtocol):
     """One connection. Made by `connection_factory`, which binds ``settings`` and ``limit``."""
@@ -38,6 +33,7 @@ class Connection(HttpToolsProtocol):
         self.limit = limit
         self.deadline: Optional[asyncio.TimerHandle] = None
         self.write_deadline: Optional[asyncio.TimerHandle] = None
+        self.asked: list[Any] = []
         self.head_bytes = 0
         self.discarded = 0
         self.begun = False
@@ -82,6 +78,7 @@ class Connection(HttpToolsProtocol):
         """Forget the connection."""
         self.clear_deadline()
         self.clear_write_deadline()
+        self.forget()
         super().connection_lost(exc)
 
     def eof_received(self) -> Optional[bool]:  # type: ignore[override]
@@ -124,8 +121,9 @@ class Connection(HttpToolsProtocol):
         self.in_body = True
         self.set_deadline(self.settings.body_timeout, functools.partial(self.expire, "body"))
         super().on_headers_complete()
+        self.asked = [*self.unanswered(), self.cycle]
         if len(self.pipeline) > PIPELINED:
-            self.transport.abort()
+            self.cut()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body; what comes after the answer is dropped, up to a bound."""
@@ -134,7 +132,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and self.cycle.response_complete:
             self.discarded += len(body)
             if self.discarded > 4 * self.settings.max_body:
-                self.transport.close()
+                self.cut()
             return
         super().on_body(body)
 
@@ -169,23 +167,54 @@ class Connection(HttpToolsProtocol):
 
     def expire(self, part: str) -> None:
         """End a request that takes too long to arrive."""
-        answered = self.in_body and self.cycle is not None and self.cycle.response_started
-        if self.transport.is_closing() or answered:
-            self.transport.abort()
-            return
-        self.refuse(408, f"the {part} of the request took too long")
+        if any(cycle is not self.cycle or self.in_head for cycle in self.unanswered()):
+            # Reading is paused behind a request that the model still works at: the client is not the slow one.
+            self.set_deadline(self.settings.header_timeout, functools.partial(self.expire, part))
+        elif self.in_body and self.cycle is not None and self.cycle.response_started:
+            self.cut()
+        else:
+            self.refuse(408, f"the {part} of the request took too long")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, as uvicorn does, but in our form."""
+        self.refuse(400, msg)
 
     def refuse(self, status: int, message: str, *, retry: bool = False) -> None:
-        """Answer without the application, and close."""
+        """Answer without the application, and close; no answer where an earlier one would have to come first."""
         if self.transport.is_closing():
             return
+        if any(cycle.response_started or cycle is not self.cycle for cycle in self.unanswered()):
+            self.cut()
+            return
         body = msgspec.json.encode(Rejection(status, message).document())
-        lines = [f"HTTP/1.1 {status} {PHRASES[status]}".encode()]
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
         lines += [name + b": " + value for name, value in self.server_state.default_headers]
         lines += [b"content-type: application/json", b"content-length: " + str(len(body)).encode()]
         lines += [b"connection: close"] + ([b"retry-after: 1"] if retry else [])
         self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.forget()
         self.transport.close()
+        self.start_write_deadline()
+
+    def unanswered(self) -> list[Any]:
+        """The requests of the connection that have no whole answer yet, oldest first."""
+        return [cycle for cycle in self.asked if not cycle.response_complete]
+
+    def cut(self) -> None:
+        """Break the connection off."""
+        self.forget()
+        self.transport.abort()
+
+    def forget(self) -> None:
+        """Tell all requests that nobody waits for them any more.
+
+        Uvicorn tells the newest only, and later; the others write to a closed transport, which uvloop resents.
+        """
+        for cycle in self.unanswered():
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.asked = []
+        self.pipeline.clear()
 
     def set_deadline(self, seconds: float, then: Callable[[], Any]) -> None:
         """Do something when the time is up, instead of what was to be done before."""
@@ -202,7 +231,7 @@ class Connection(HttpToolsProtocol):
         """Break the connection off if it is still there, and stuck, after ``body_timeout``."""
         self.clear_write_deadline()
         if self.transport is not None:
-            self.write_deadline = self.loop.call_later(self.settings.body_timeout, self.transport.abort)
+            self.write_deadline = self.loop.call_later(self.settings.body_timeout, self.cut)
 
     def clear_write_deadline(self) -> None:
         """Leave the connection alone."""

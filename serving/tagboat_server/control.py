@@ -118,13 +118,21 @@ class Control:
         if not descriptors:
             raise ListenError("no descriptor came with the line")
         listener = socket.socket(fileno=descriptors.pop(0))
-        if not listener.getsockopt(socket.SOL_SOCKET, SO_ACCEPTCONN):
+        if not can_listen(listener):
             listener.close()
-            raise ListenError("the descriptor is no listening socket")
+            raise ListenError("the descriptor is no socket that can listen")
         return asyncio.run_coroutine_threadsafe(server.listen(listener), server.loop).result(PATIENCE)
 
 
-SO_ACCEPTCONN: int = getattr(socket, "SO_ACCEPTCONN", 30)
+def can_listen(listener: socket.socket) -> bool:
+    """Whether a descriptor is a bound stream socket, connected to nobody; it may listen already or not."""
+    if listener.type != socket.SOCK_STREAM or not listener.getsockname():
+        return False
+    try:
+        listener.getpeername()
+    except OSError:
+        return True
+    return False
 
 
 def receive(client: socket.socket) -> tuple[bytes, list[int]]:

@@ -21,7 +21,9 @@ def server(serve_module, linear_bundle):
         "keep-alive": 3,
         "max-connections": 200,
     }
-    return serve_module(linear_bundle, settings=settings)
+    server = serve_module(linear_bundle, settings=settings)
+    yield server
+    assert [event["traceback"] for event in server.events if event.get("traceback")] == []
 
 
 def everything(client):
@@ -175,7 +177,6 @@ def test_P8_garbage_is_refused(server, garbage):
         answer = everything(client)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
     still_serves(server)
-    assert not any(event.get("traceback") for event in server.events)
 
 
 def test_P8_an_upgrade_is_not_followed(server):
