@@ -49,8 +49,11 @@ def remove(workspace: Workspace) -> Verdict:
     tag = None
     if not workspace.request.tag:
         _hold(workspace, slots, "removed")
-    elif workspace.assigned(registry, artifact, stage) is not None:
-        tag = workspace.unassign(registry, artifact, stage).name
+    else:
+        # An unassignment brings the version before back, as GTO shows it; down means that nothing is left to come back.
+        while artifact in registry.artifacts and stage in registry.artifacts[artifact].stages:
+            written = workspace.unassign(registry, artifact, stage)
+            tag, registry = written.name, written.registry
     verdicts = [_take_down(workspace, slot) for slot in slots]
     trigger = Trigger(event="remove", tag=tag, artifact=artifact, stage=stage)
     return workspace.verdict(registry, verdicts, trigger)

@@ -52,6 +52,14 @@ def test_readiness_is_asked_of_a_model_without_smoke_requests():
     assert [request.path for request in call.asked] == ["/health/ready"]
 
 
+def test_what_a_method_answers_is_compared_without_its_envelope():
+    call = server({"predictions": ["setosa"], "release": RELEASE})
+    check(call, Smoke(input=0, expect=Expect(equal=["setosa"])))
+    check(call, Smoke(path="/predict", input=0, expect=Expect(equal={"predictions": ["setosa"], "release": RELEASE})))
+    with pytest.raises(VerificationError, match="instead of"):
+        check(call, Smoke(input=0, expect=Expect(equal={"predictions": ["setosa"], "release": RELEASE})))
+
+
 def test_an_answer_of_another_release_is_no_proof():
     with pytest.raises(VerificationError, match="answered by release other"):
         check(server(release="other"))

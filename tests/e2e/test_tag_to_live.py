@@ -217,6 +217,15 @@ def test_remove_writes_the_unassignment_and_takes_the_slot_down(world: World):
     assert world.tagboat("status").out["slots"] == []
 
 
+def test_remove_leaves_no_earlier_version_to_come_back(world: World):
+    world.register("v0.1.0", seed=1, stage="dev")
+    world.register("v0.2.0", seed=2, stage="dev")
+    world.tagboat("deploy", "iris#dev")
+    assert world.tagboat("remove", "iris#dev", "--yes").code == 0
+    assert world.tagboat("show").out["artifacts"][0]["stages"] == {}
+    assert world.tagboat("reconcile").out["slots"] == []
+
+
 def test_remove_without_a_tag_holds_the_slot_down(world: World):
     world.register("v0.1.0", seed=1, stage="dev")
     world.tagboat("deploy", "iris#dev")
@@ -273,7 +282,7 @@ def test_a_stage_that_goes_nowhere_is_no_error(world: World):
 
 
 def test_a_wrong_byte_in_the_remote_stops_the_run_before_anything_is_touched(world: World):
-    world.register("v0.1.0", seed=1, stage="dev")
+    world.register("v0.1.0", seed=4711, stage="dev")  # a model that no other test has put into the shared cache
     (stored,) = [path for path in (world.folder / "storage").rglob("*") if path.is_file()]
     stored.chmod(0o644)
     stored.write_bytes(stored.read_bytes()[:-1] + b"X")

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +64,9 @@ class World:
         self.work.mkdir(parents=True)
         self.run("git", "init", "-q", "--bare", "-b", "main", str(self.origin), at=folder)
         self.run("git", "init", "-q", "-b", "main")
-        self.run("dvc", "init", "-q")
-        self.run("dvc", "remote", "add", "-q", "-d", "storage", str(folder / "storage"))
+        with self.dvc(init=True) as dvc, dvc.config.edit() as config:
+            config["remote"]["storage"] = {"url": str(folder / "storage")}
+            config["core"]["remote"] = "storage"
         self.run("git", "remote", "add", "origin", str(self.origin))
         self.write("tagboat.yaml", configuration)
         self.write("requirements.txt", "".join(f"{name}=={_version(name)}\n" for name in ("pandas", "scikit-learn")))
@@ -99,10 +102,20 @@ class World:
         (self.work / "models").mkdir(exist_ok=True)
         (self.work / "models" / "iris.joblib").unlink(missing_ok=True)
         joblib.dump(model, self.work / "models" / "iris.joblib")
-        self.run("dvc", "add", "-q", "models/iris.joblib")
-        commit = self.commit(f"Train with seed {seed}")
-        self.run("dvc", "push", "-q")
-        return commit
+        with self.dvc() as dvc:
+            dvc.add(str(self.work / "models" / "iris.joblib"))
+            dvc.push()
+        return self.commit(f"Train with seed {seed}")
+
+    @contextmanager
+    def dvc(self, *, init: bool = False) -> Iterator[Any]:
+        """DVC itself, in this process: its command line takes a second to start. Its own warnings are its own."""
+        from dvc.repo import Repo
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Repo.init(str(self.work)) if init else Repo(str(self.work)) as repo:
+                yield repo
 
     def tag(self, name: str, commit: str = "HEAD") -> None:
         """An annotated tag as GTO writes it, one second after the one before; pushed."""
@@ -151,7 +164,7 @@ class World:
 
     def slot(self, stage: str = "dev") -> dict[str, Any]:
         """What ``tagboat status`` says of the one slot of a stage."""
-        (slot,) = [slot for slot in self.tagboat("status", "--stage", stage).out["slots"]]
+        (slot,) = self.tagboat("status", "--stage", stage).out["slots"]
         return dict(slot)
 
     def servers(self) -> list[int]:
