@@ -170,7 +170,7 @@ class LocalSubject(Subject):
         return lambda: file.read_text() == "mine" and served(other.deployer().observe(slot).url) == release.id
 
     def snapshot(self):
-        """Every file but logs, sockets, the servers' homes (libraries write there) and leases (they say who was last)."""
+        """Every file but logs, sockets, the servers' homes (libraries write there) and leases (who was last)."""
         state = self.machine.state
         quiet = {"log", "log.1", "control", "http"}
         return {
