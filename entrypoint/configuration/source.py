@@ -60,7 +60,7 @@ class WorkingTree:
 class Commit:
     """The files of one commit, below ``folder``; links are not followed."""
 
-    def __init__(self, repository: Blobs, commit: str, folder: PurePosixPath = PurePosixPath()) -> None:
+    def __init__(self, repository: Blobs, commit: str, folder: PurePosixPath) -> None:
         self.repository = repository
         self.commit = commit
         self.folder = folder
