@@ -83,7 +83,8 @@ class SlotRun:
                 return self._put_live(plan, lease)
         except TagboatError as error:
             status = Status.DEGRADED if isinstance(error, DegradedError) else Status.FAILED
-            return self._ended(status, error.message, failure=Failure.of(error))
+            failure = Failure.of(error)
+            return self._ended(status, str(failure), failure=failure)
 
     def settled(self, wanted: Resolution | None, observed: Observation) -> SlotVerdict | None:
         """The verdict of a slot that an earlier look found in order; None where a run has to take its lease."""
