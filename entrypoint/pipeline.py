@@ -178,7 +178,8 @@ class SlotRun:
         diagnosis = "".join(f"\n{line}" for line in self.deployer.diagnose(self.slot))
         self.deployer.mark_failed(self.slot, release, error.message)
         self.journal.progress.output(f"{error}{diagnosis}")
-        verified = next(iter(self._before.verified), None)
+        # Asked again: the failed release was perhaps itself the newest verified one, and counts no more.
+        verified = next(iter(self.deployer.observe(self.slot).verified), None)
         try:
             observed = self._go_back_to(verified)
         except TagboatError as second:
