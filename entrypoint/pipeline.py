@@ -178,9 +178,9 @@ class SlotRun:
         diagnosis = "".join(f"\n{line}" for line in self.deployer.diagnose(self.slot))
         self.deployer.mark_failed(self.slot, release, error.message)
         self.journal.progress.output(f"{error}{diagnosis}")
-        # Asked again: the failed release was perhaps itself the newest verified one, and counts no more.
-        verified = next(iter(self.deployer.observe(self.slot).verified), None)
         try:
+            # Asked again: the failed release was perhaps itself the newest verified one, and counts no more.
+            verified = next(iter(self.deployer.observe(self.slot).verified), None)
             observed = self._go_back_to(verified)
         except TagboatError as second:
             raise DegradedError(
