@@ -197,13 +197,15 @@ def _table(*columns: str) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, no_wrap=column in {"since", "registered", "when", "version"}, overflow="fold")
+        table.add_column(column, no_wrap=column not in {"by", "stages"}, overflow="fold")
     return table
 
 
 def _print(context: Context, table: Table) -> None:
     """As wide as the terminal; in a file or a pipe as wide as it takes."""
-    context.page.print(table, width=None if context.page.is_terminal else WIDE, crop=False)
+    if not context.page.is_terminal:
+        context.page.width = WIDE
+    context.page.print(table)
 
 
 def _text(value: object) -> Any:

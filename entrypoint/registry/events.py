@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
+
 from deployers.base import TagRecord
 from entrypoint.errors import NotARegistryTagError, UnsafeContentError
 from entrypoint.registry.tagobjects import TagObject
@@ -27,8 +29,10 @@ class EventKind(enum.StrEnum):
     @property
     def priority(self) -> int:
         """Which of two events of one second comes last (gto/base.py, ``priority``): the greater one."""
-        return list(EventKind).index(self)
+        return _PRIORITIES[self]
 
+
+_PRIORITIES = {kind: number for number, kind in enumerate(EventKind)}
 
 KINDS = {
     TagAction.DEPRECATE: EventKind.DEPRECATION,
@@ -47,8 +51,7 @@ class Problem:
     reason: str
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One thing that a tag did. ``version``: for a stage event that of its commit, which is the commit's id where
     none was registered. ``time``: the tagger's, Unix seconds."""
 

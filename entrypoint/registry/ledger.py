@@ -114,8 +114,6 @@ class Book:
             if len(here) > 1:
                 names = " and ".join(version.version for version in here)
                 return Problem(tag.name, f"its commit has the versions {names}; GTO cannot tell which is meant")
-            if not here:
-                self._new(commit, tag)  # GTO makes one to ask for its name, then another for the event
             version = here[0] if here else self._new(commit, tag)
             happened = event(tag, parsed, version.version)
             version.stages.setdefault(parsed.stage or "", []).append(happened)
@@ -151,7 +149,7 @@ class Book:
     def current(self) -> dict[str, Event]:
         """Stage → the assignment in effect, deprecation aside."""
         best: dict[str, tuple[tuple[int, int], Event]] = {}
-        for position, version in enumerate(self._active_by_age):
+        for position, version in enumerate(version for version in self.by_age if version.active):
             for stage in version.stages:
                 assignment = version.assignment(stage)
                 if assignment is not None:
@@ -159,10 +157,6 @@ class Book:
                     if stage not in best or key >= best[stage][0]:
                         best[stage] = (key, assignment)
         return {stage: best[stage][1] for stage in sorted(best)}
-
-    @cached_property
-    def _active_by_age(self) -> list[Version]:
-        return sorted((v for v in self.versions if v.active), key=lambda version: version.created)[::-1]
 
     @cached_property
     def ordered(self) -> list[tuple[Key, Event]]:

@@ -7,7 +7,9 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from entrypoint.registry.git import Git, GitError
 
@@ -31,8 +33,7 @@ _AT_ONCE = 1000
 """Refs that one command line names when they are read piece by piece."""
 
 
-@dataclass(frozen=True)
-class TagObject:
+class TagObject(msgspec.Struct, frozen=True, gc=False):
     """A tag ref and its object.
 
     ``object_id``: what the ref points to. ``kind``: ``tag`` for an annotated tag, else that of a lightweight one's

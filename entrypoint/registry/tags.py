@@ -14,7 +14,8 @@ from __future__ import annotations
 import enum
 import re
 import unicodedata
-from dataclasses import dataclass
+
+import msgspec
 
 from entrypoint.errors import NotARegistryTagError, UnsafeContentError
 
@@ -42,6 +43,9 @@ _ARTIFACT = re.compile(rf"(?:{_DIRNAME}:)?{_NAME}")
 _STAGE = re.compile(_NAME)
 _VERSION = re.compile(SEMVER)
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SUSPECT = re.compile(r"(?:^|[/=])[/.-]|\.\.|\.lock(?:/|\Z)|#[0-9]{19}|^refs/")
+"""In every name that `unsafe` objects to; most names are spared the closer look."""
+
 _NOT_A_TAG = "not a registry tag (these look like churn@v1.4.0 or churn#prod#3)"
 _FOREIGN = re.compile(r"[^a-zA-Z0-9\-_./=#@!+:]")
 
@@ -57,8 +61,7 @@ class TagAction(enum.StrEnum):
     CREATE = "create"
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(msgspec.Struct, frozen=True, gc=False):
     """A registry tag taken apart. ``name``: the tag as Git knows it. ``artifact``: with ``:`` for the tag's ``=``."""
 
     name: str
@@ -81,10 +84,12 @@ def parse(text: str) -> Tag:
     GTO, an eye or a shell would take for a registry tag although it is none, or is a dangerous one.
     """
     name = text.removeprefix("refs/tags/")
+    if name == text and name.startswith("refs/"):
+        raise NotARegistryTagError("not a tag, but another ref", where=shown(name))
     match = _TAG.fullmatch(name) if len(name) <= LONGEST else None
     if match is None:
         raise _not_a_tag(name)
-    if reason := unsafe(name):
+    if _SUSPECT.search(name) and (reason := unsafe(name)):
         raise UnsafeContentError(
             f"this tag is refused: {reason}", where=shown(name), hint="Delete the tag, and name the artifact plainly."
         )
