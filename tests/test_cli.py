@@ -29,7 +29,19 @@ def test_help_imports_none_of_the_heavy_libraries():
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], cwd=ROOT, text=True, capture_output=True, check=True)
     count, *modules = done.stderr.split()
-    heavy = {"gto", "dvc", "boto3", "kubernetes", "rich", "jinja2", "msgspec", "yaml", "jsonschema", "github", "pydantic"}
+    heavy = {
+        "gto",
+        "dvc",
+        "boto3",
+        "kubernetes",
+        "rich",
+        "jinja2",
+        "msgspec",
+        "yaml",
+        "jsonschema",
+        "github",
+        "pydantic",
+    }
     assert not heavy & set(modules)
     assert int(count) < 250
 

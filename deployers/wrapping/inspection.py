@@ -7,25 +7,20 @@ comes through a file; what it prints is kept for a person, made harmless.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import signal
-import subprocess
 import tempfile
-import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
 from deployers.errors import ReleaseFailedError
+from deployers.wrapping.children import harmless, run
 from deployers.wrapping.environment import ModelEnvironment
 from deployers.wrapping.isolation import ModelUser, child_environment, conceal
 
 TIME_LIMIT = 300.0
-LOG_TAIL = 16_000
 MAXIMUM_ANSWER = 16_000_000
 
 
@@ -73,59 +68,10 @@ def inspect(
             os.chown(home, user.uid, user.gid)
         asked: list[str | Path] = ["--model", model, "--format", format, "--code", bundle / "code", "--output", answer]
         command = python.command("inspect", bundle / "model", *asked)
-        code, log = _run(command, home, child_environment(environment, home=home), user, seconds)
+        code, log = run(command, home, child_environment(environment, home=home), user, seconds)
         if code is None:
             raise ReleaseFailedError(f"the model was not loaded within {seconds:.0f} s", where=model, hint=_said(log))
         return _read(answer, code, log, model)
-
-
-def _run(
-    command: list[str], home: Path, environment: dict[str, str], user: ModelUser | None, seconds: float
-) -> tuple[int | None, str]:
-    """(exit code or None for too late, what it printed)."""
-    other: dict[str, Any] = {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
-    child = subprocess.Popen(
-        command,
-        cwd=home,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        **other,
-    )
-    assert child.stdout is not None  # noqa: S101  (a pipe, as asked for)
-    tail = _Tail(child.stdout)
-    try:
-        code: int | None = child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        code = None
-    finally:
-        # The whole session, so that nothing that the model started stays behind.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-    return code, tail.text()
-
-
-class _Tail:
-    """The end of what a child prints, read while it runs so that it never waits for us."""
-
-    def __init__(self, pipe: IO[bytes]) -> None:
-        self._kept = b""
-        self._pipe = pipe
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def text(self) -> str:
-        """What was kept; waits for the pipe's end, but not for one that somebody holds open for ever."""
-        self._thread.join(timeout=5)
-        return self._kept.decode("utf-8", "replace")
-
-    def _read(self) -> None:
-        with self._pipe:
-            while chunk := self._pipe.read1(65536):  # type: ignore[attr-defined]
-                self._kept = (self._kept + chunk)[-LOG_TAIL:]
 
 
 def _read(answer: Path, code: int, log: str, model: str) -> Inspection:
@@ -154,14 +100,3 @@ def _read(answer: Path, code: int, log: str, model: str) -> Inspection:
 def _said(log: str) -> str:
     text = harmless(log).strip()
     return f"It printed:\n{text}" if text else "It printed nothing."
-
-
-def harmless(text: str, *, longest: int = 4_000) -> str:
-    """Text of a model's process, for a terminal or a workflow's log: printable, and no workflow command in it.
-
-    A command is ``::name…`` at the start of a line, or ``##[name`` anywhere (actions/runner, ActionCommand.cs).
-    """
-    text = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)", "", text)
-    text = "".join(character if character.isprintable() or character == "\n" else " " for character in text)
-    text = re.sub(r"(?m)^(\s*):(?=:)", r"\1: ", text).replace("##[", "# #[")
-    return text[-longest:]

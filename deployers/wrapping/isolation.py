@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,3 +74,22 @@ def model_user(name: str = MODEL_USER) -> ModelUser | None:
     except KeyError:
         return None
     return ModelUser(entry.pw_uid, entry.pw_gid)
+
+
+def reaches(user: ModelUser, python: Path, file: Path) -> bool:
+    """Whether that user can run the interpreter and read the file: caches below a private home are out of reach."""
+    look = "import sys; open(sys.argv[1], 'rb').close()"
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", look, file],
+            cwd="/",
+            env={},
+            user=user.uid,
+            group=user.gid,
+            extra_groups=[],
+            capture_output=True,
+            check=False,
+        )
+    except OSError:
+        return False
+    return done.returncode == 0

@@ -127,12 +127,12 @@ def wrap(
     python = ensure(lock, server.path, cache=cache, environment=environment)
     store.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=store) as making:
+        Path(making).chmod(0o755)  # for the user that model code runs as
         made = Path(making) / "bundle"
         _assemble(made, files, requirements.code, lock, server)
         step("inspect")
-        found = inspection.inspect(
-            made, model_path, format_, python, environment=environment, user=isolation.model_user()
-        )
+        user = _model_user(python, made / bundle.LOCK, warn)
+        found = inspection.inspect(made, model_path, format_, python, environment=environment, user=user)
         description = Description(
             schema=bundle.SCHEMA,
             name=name,
@@ -215,6 +215,14 @@ def _judge(
         warn(line)
     if len(found) > 20:
         warn(f"… and {len(found) - 20} more findings of the scan")
+
+
+def _model_user(python: ModelEnvironment, file: Path, warn: Callable[[str], None]) -> isolation.ModelUser | None:
+    user = isolation.model_user()
+    if user is not None and not isolation.reaches(user, python.python, file):
+        warn(f"model code runs as root: {isolation.MODEL_USER} cannot reach {file.parent}")
+        return None
+    return user
 
 
 def _assemble(

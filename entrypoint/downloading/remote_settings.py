@@ -205,7 +205,8 @@ class RemoteSettings:
                 if value is None:
                     continue
                 where = f"tagboat.yaml: dvc.remotes.{written}.{key}"
-                text = str(value).lower() if isinstance(value, bool) else str(value)
+                # As in DVC's own files: false, and 60 rather than 60.0.
+                text = str(value).lower() if isinstance(value, bool) else f"{value:g}" if _is_number(value) else value
                 settings[key] = expand(text, environment, where=where)
         if "url" in settings:
             settings["url"] = _address(settings["url"], self.root)
@@ -322,6 +323,10 @@ def _decode(content: bytes, where: str) -> str:
         return content.decode()
     except UnicodeDecodeError:
         raise ConfigurationError("the file is not UTF-8", where=where) from None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float))
 
 
 def _is_true(value: str | None) -> bool:

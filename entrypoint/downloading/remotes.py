@@ -6,9 +6,10 @@ is not trusted: `entrypoint.downloading.cache` hashes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ PIECE = 2**20
 BLOCK = 8 * 2**20
 """Bytes of a range request, where a cloud's file object reads ahead; several are in memory at once."""
 _EXTRAS = {"gs": "gcs", "azure": "azure", "ssh": "ssh"}
-_SIGN_IN = ("credential", "forbidden", "unauthorized", "permission", "accessdenied", "auth")
+_SIGN_IN = ("credential", "forbidden", "unauthorized", "permission", "accessdenied", "auth", "hostkey")
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ class Remote:
                 where=where,
                 hint="Run 'dvc push' where the model was made; or name another remote by dvc.remote in tagboat.yaml.",
             )
-        reason = self.masked(" ".join(str(error).split())[:300])
+        reason = masked(" ".join(str(error).split()), self.secrets)[:300]
         kind = type(error).__name__
-        if getattr(error, "status", None) in {401, 403} or any(word in kind.lower() for word in _SIGN_IN):
+        if _is_refusal(error):
             return ConfigurationError(
                 f"the remote does not let us in: {kind}: {reason}",
                 where=where,
@@ -77,11 +78,11 @@ class Remote:
             hint="It is safe to run again: what has arrived whole is kept.",
         )
 
-    def masked(self, text: str) -> str:
-        """The text without this remote's secrets."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether a client was not let in: each tells it by a status of its own, or by the name of its error."""
+    statuses = [getattr(error, name, None) for name in ("status", "status_code", "code")]
+    return 401 in statuses or 403 in statuses or any(word in type(error).__name__.lower() for word in _SIGN_IN)
 
 
 def open_remote(settings: RemoteSettings, name: str, environment: Mapping[str, str]) -> Remote:
@@ -104,7 +105,9 @@ def open_remote(settings: RemoteSettings, name: str, environment: Mapping[str, s
 
     try:
         kind, config, path = get_cloud_fs({}, **resolved)
-        remote = DvcRemote(name, path, kind(**config), **config)
+        remote = DvcRemote(name, path, kind(**config, **_extra(scheme)), **config)
+        if scheme == "ssh":
+            _check_host_keys(remote.fs, environment)
     except (ImportError, RemoteMissingDepsError):
         extra = _EXTRAS.get(scheme)
         raise ConfigurationError(
@@ -113,8 +116,35 @@ def open_remote(settings: RemoteSettings, name: str, environment: Mapping[str, s
             hint=f"pip install 'tagboat[{extra}]'" if extra else "Install Tagboat again: a part of it is missing.",
         ) from None
     except (ConfigError, ClientConfigError, ValueError) as error:
-        raise ConfigurationError(f"DVC does not accept the remote: {error}", where=where) from None
-    return Remote(name, _shown(resolved["url"]), remote, tuple(sorted(secrets, key=len, reverse=True)))
+        raise ConfigurationError(
+            f"DVC does not accept the remote: {masked(str(error), secrets)}", where=where
+        ) from None
+    return Remote(name, _shown(resolved["url"]), remote, tuple(secrets))
+
+
+def _extra(scheme: str) -> dict[str, Any]:
+    """What DVC's client is told beside its configuration."""
+    if scheme != "ssh":
+        return {}
+    import asyncssh
+
+    # dvc-ssh 4.3 asks at the terminal when a password is refused, and forwards the agent to the server.
+    return {"client_factory": asyncssh.SSHClient, "agent_forwarding": False}
+
+
+def _check_host_keys(client: Any, environment: Mapping[str, str]) -> None:
+    """Hold the server against the runner's known_hosts where there is such a file; dvc-ssh 4.3 checks no host key."""
+    home = environment.get("HOME")
+    known = (Path(home) if home else Path.home()) / ".ssh" / "known_hosts"
+    if known.is_file():
+        client.fs_args["known_hosts"] = str(known)
+
+
+def masked(text: str, secrets: Sequence[str]) -> str:
+    """The text without these secrets."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
 
 
 def _shown(url: str) -> str:

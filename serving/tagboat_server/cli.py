@@ -63,7 +63,7 @@ def inspect(options: argparse.Namespace) -> int:
     os.dup2(2, 1)
     try:
         path = inside(options.folder, options.model)
-        add_code([options.folder.parent / "code", *options.code] if options.code else [])
+        add_code(options.code)
         from tagboat_server import formats
         from tagboat_server.model import libraries
 
@@ -91,8 +91,6 @@ def inspect(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve a bundle until told to end."""
-    from tagboat_server.serving import run
-
     try:
         if options.control_only and options.control is None:
             raise SettingsError("--control-only needs --control")
@@ -103,6 +101,9 @@ def serve(options: argparse.Namespace) -> int:
         settings = read_settings(os.environ)
         identity = read_identity(bundle, os.environ)
         pin_threads(settings, os.environ)
+        # Not before: this imports NumPy, which reads the variables once.
+        from tagboat_server.serving import run
+
         return run(
             folder,
             bundle,

@@ -1,6 +1,8 @@
 """Real models, real bundles, real server processes; a client of a few lines."""
 
 import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import pickle
@@ -15,6 +17,7 @@ import time
 import types
 from array import array
 from http.client import HTTPConnection
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -304,3 +307,67 @@ def bundle_of():
 def bundle_around():
     """Makes a bundle around a model's file that is there already."""
     return write_bundle
+
+
+@pytest.fixture(scope="session")
+def environment_of():
+    """Makes environments with uv, kept between runs by what is in them; gives the path of their Python."""
+    return make_environment
+
+
+def make_environment(name, version, *requirements, needs_server=False):
+    """An environment of one Python version. Skips the test where that Python is not on this machine."""
+    interpreter = find_python(version)
+    if interpreter is None:
+        pytest.skip(f"NOT TESTED: there is no Python {version} here (looked on PATH, with uv, and in PYENV_ROOT)")
+    wanted = [*requirements]
+    own = [f"{library}=={metadata.version(library)}" for library in SERVER_NEEDS] if needs_server else []
+    files = [Path(part).read_bytes() for part in wanted if part.endswith(".lock")]
+    key = hashlib.sha256(repr((str(interpreter), wanted, own, files)).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tagboat-tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / f"{name}-{key}"
+    python = folder / "bin" / "python"
+    with (cache / f"{name}-{key}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            uv("venv", "--python", interpreter, folder)
+            # Some of what a lock pins by hash comes as source alone (antlr4-python3-runtime).
+            wheels = () if files else ("--only-binary", ":all:")
+            install = ("pip", "install", *wheels, "--python", python)
+            uv(*install, *wanted)
+            if own:
+                uv(*install, *own)
+            (folder / "complete").touch()
+    return python
+
+
+SERVER_NEEDS = ("httptools", "msgspec", "prometheus-client", "uvicorn", "uvloop")
+
+
+def uv(*arguments):
+    """Run uv, and say what it said where it fails."""
+    command = [str(Path(sys.executable).parent / "uv"), *map(str, arguments), "--quiet", "--no-config"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def find_python(version):
+    """An interpreter of a version: one that answers on PATH, one of pyenv's, one of uv's; or None."""
+    candidates = [shutil.which(f"python{version}")]
+    pyenv = os.environ.get("PYENV_ROOT")
+    if pyenv:
+        candidates += sorted(Path(pyenv, "versions").glob(f"{version}.*/bin/python{version}"), reverse=True)
+    found = subprocess.run(
+        [str(Path(sys.executable).parent / "uv"), "python", "find", "--no-config", "--offline", version],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    candidates.append(found.stdout.strip())
+    for candidate in filter(None, candidates):
+        asked = subprocess.run([str(candidate), "-c", "import venv"], capture_output=True, check=False)
+        if asked.returncode == 0:
+            return candidate
+    return None

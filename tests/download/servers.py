@@ -1,7 +1,8 @@
-"""DVC remotes on the loopback: an HTTP server that can misbehave, and moto's S3."""
+"""DVC remotes on the loopback: an HTTP server that can misbehave, moto's S3, and SFTP."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,3 +79,44 @@ def s3_server() -> Iterator[str]:
         yield "http://{}:{}".format(*server.get_host_and_port())
     finally:
         server.stop()
+
+
+@contextmanager
+def ssh_server(user: str, password: str) -> Iterator[tuple[int, str]]:
+    """The port of an SFTP server that shows this machine's files, and its public key in OpenSSH's form."""
+    import asyncssh
+
+    class Guard(asyncssh.SSHServer):
+        def connection_made(self, connection: asyncssh.SSHServerConnection) -> None:
+            connections.append(connection)
+
+        def password_auth_supported(self) -> bool:
+            return True
+
+        def validate_password(self, username: str, given: str) -> bool:
+            return (username, given) == (user, password)
+
+    async def start() -> asyncssh.SSHAcceptor:
+        return await asyncssh.create_server(Guard, "127.0.0.1", 0, server_host_keys=[key], sftp_factory=True)
+
+    async def stop() -> None:
+        acceptor.close()
+        await acceptor.wait_closed()
+        for connection in connections:
+            connection.abort()
+            await connection.wait_closed()
+        await asyncio.sleep(0)  # transports close at the loop's next turn
+
+    connections: list[asyncssh.SSHServerConnection] = []
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    acceptor = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+    try:
+        yield acceptor.get_port(), key.export_public_key().decode().strip()
+    finally:
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +15,11 @@ import pytest
 
 from entrypoint.configuration.remotes import Remote
 from entrypoint.configuration.schema import Dvc, Limits
+from entrypoint.download import RemoteSettings
+from entrypoint.downloading.remotes import open_remote
 from entrypoint.errors import ConfigurationError, RefusedError, UnreachableError
 from tests.download.projects import Project, contents
-from tests.download.servers import Handler, http_remote, s3_server, whole
+from tests.download.servers import Handler, http_remote, s3_server, ssh_server, whole
 
 pytestmark = [  # dvc-http 2.32 hands credentials to aiohttp in the way of old
     pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning"),
@@ -221,14 +224,76 @@ def test_an_object_changed_on_s3_is_refused(make_project: Make, s3: str, monkeyp
     assert not (project.cache / "md5").exists()
 
 
+# SSH
+
+
+@pytest.fixture
+def ssh() -> Iterator[tuple[str, str]]:
+    """The address of an SFTP server that lets ``us`` in with ``s3cret-word``, and its line for known_hosts."""
+    pytest.importorskip("dvc_ssh", reason="the extra 'ssh' is not installed")
+    with ssh_server("us", "s3cret-word") as (port, key):
+        yield f"ssh://us@127.0.0.1:{port}", f"[127.0.0.1]:{port} {key}"
+
+
+def _over_ssh(make_project: Make, address: str, password: str) -> tuple[Project, RemoteSettings]:
+    project = make_project()
+    project.point("iris.pkl", project.store(WEIGHTS), more=f"  size: {len(WEIGHTS)}\n")
+    project.environment = {**project.environment, "STORE_PASSWORD": password}
+    dvc = Dvc(remotes={"storage": Remote(url=f"{address}{project.storage}", password="${env:STORE_PASSWORD}")})
+    return project, project.settings(dvc)
+
+
+def test_ssh_serves_a_model_and_its_host_key_is_checked_where_the_runner_knows_one(
+    make_project: Make, ssh: tuple[str, str]
+) -> None:
+    project, settings = _over_ssh(make_project, ssh[0], "s3cret-word")
+    known = Path(project.environment["HOME"]) / ".ssh" / "known_hosts"
+    known.parent.mkdir()
+    known.write_text("[127.0.0.1]:1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGQ0MTRmNmQ0ZDI4ZjQ1ZmE4ZmI4ZjQ1ZmE4ZmI4\n")
+    with pytest.raises(ConfigurationError, match="does not let us in"):
+        project.download("iris.pkl", remotes=settings)
+    known.write_text(ssh[1] + "\n")
+    assert contents(project.download("iris.pkl", remotes=settings)) == {"iris.pkl": WEIGHTS}
+
+
+def test_ssh_with_a_wrong_password_asks_nobody_and_says_so(make_project: Make, ssh: tuple[str, str]) -> None:
+    project, settings = _over_ssh(make_project, ssh[0], "wr0ng-word")
+    with pytest.raises(ConfigurationError, match="does not let us in") as caught:
+        project.download("iris.pkl", remotes=settings)
+    assert "wr0ng-word" not in str(caught.value)
+
+
 # The others
 
 
+class _Refusal(Exception):
+    """As aiohttp (status), Azure's core (status_code) and gcsfs (code) say that they were not let in."""
+
+    def __init__(self, **said: object) -> None:
+        super().__init__("no")
+        for name, value in said.items():
+            setattr(self, name, value)
+
+
+@pytest.mark.parametrize("said", [{"status": 401}, {"status_code": 403}, {"code": 401}])
+def test_a_refusal_is_told_from_a_failure_whichever_client_met_it(project: Project, said: dict[str, object]) -> None:
+    remote = open_remote(project.settings(), "storage", {})
+    assert isinstance(remote.explain(_Refusal(**said), "iris.pkl"), ConfigurationError)
+    assert isinstance(remote.explain(_Refusal(status=[], code="SlowDown"), "iris.pkl"), UnreachableError)
+
+
 @pytest.mark.parametrize(
-    ("url", "extra"),
-    [("gs://bucket/dvc", "gcs"), ("azure://container/dvc", "azure"), ("ssh://host/dvc", "ssh")],
+    ("url", "package", "extra"),
+    [
+        ("gs://bucket/dvc", "dvc_gs", "gcs"),
+        ("azure://container/dvc", "dvc_azure", "azure"),
+        ("ssh://host/dvc", "dvc_ssh", "ssh"),
+    ],
 )
-def test_a_remote_whose_extra_is_missing_says_what_to_install(make_project: Make, url: str, extra: str) -> None:
+def test_a_remote_whose_extra_is_missing_says_what_to_install(
+    make_project: Make, monkeypatch: pytest.MonkeyPatch, url: str, package: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as where it is not installed
     project = _over_http(make_project, url)
     with pytest.raises(ConfigurationError, match="not installed") as caught:
         project.download("iris.pkl")

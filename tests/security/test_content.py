@@ -1,4 +1,3 @@
-# ruff: noqa: F811 - a fixture and its argument share a name
 """SECURITY.md, content: what a hostile commit or a hostile remote brings in the way of a model."""
 
 from __future__ import annotations

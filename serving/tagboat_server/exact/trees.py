@@ -46,8 +46,8 @@ class Forest:
         if self.count > 1 and total <= LARGEST_WALK:
             self.walk = Walk([nodes_of(tree) for tree in self.trees], numpy.float32)
             self.table = numpy.concatenate(self.values)
-            # A level costs some microseconds and then a little a row and tree; a call of a tree costs two.
-            self.limit = int(min(48, 600 / (self.walk.levels + 1)) if self.count > self.walk.levels else 0)
+            # Measured: a level of the walk costs about as much as two calls of a tree; beyond 48 rows the calls win.
+            self.limit = 48 if self.count >= 2 * min(self.walk.levels, 16) else 0
 
     def value_of(self, tree: Any) -> Array:
         """What the leaves of a tree answer, one line a node: (outputs x classes) in one line."""

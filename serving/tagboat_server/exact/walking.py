@@ -14,7 +14,6 @@ import numpy
 
 from tagboat_server.exact.programs import Array
 
-
 REST = 8
 """Levels after which those that have arrived are left behind, if they are the most."""
 

@@ -6,12 +6,14 @@ processors, functions. A scikit-learn model or pipeline is a pickle, and is load
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from tagboat_server.errors import MissingLibraryError, ModelError
 from tagboat_server.formats import estimators
+from tagboat_server.formats.features import input_of
 from tagboat_server.formats.unpickling import explained
 from tagboat_server.model import LoadedMethod, LoadedModel
 from tagboat_server.signature import Anything, Column, Frame, Method, Signature, Tensor
@@ -40,10 +42,9 @@ class MlemFormat:
         described = methods_in(document, file)
         with explained(file) as warnings:
             model = unpickled(document, file)
-            callables = {name: offered(model, name) for name in described} if model is not None else {}
-            if model is None or any(found is None for found in callables.values()):
-                callables = with_mlem(file, described, document)
-        methods = {name: LoadedMethod(callables[name], method) for name, method in described.items()}
+            methods = offered(model, described) if model is not None else {}
+            if set(methods) != set(described):
+                methods = with_mlem(file, described, document)
         if "__call__" in methods and "predict" not in methods:
             methods = {**methods, "predict": methods["__call__"]}
         return LoadedModel(self.name, methods, tuple(warnings))
@@ -145,25 +146,32 @@ def unpickled(document: Mapping[str, Any], file: Path) -> Any:
     return loaded
 
 
-def offered(model: Any, name: str) -> Optional[Callable[[Any], Any]]:
-    """A method of the unpickled object."""
-    found = estimators.offer(model, name)
-    return found if callable(found) else None
+def offered(model: Any, described: Mapping[str, Method]) -> dict[str, LoadedMethod]:
+    """The methods of the unpickled object; where it was saved without sample data, the estimator tells its input."""
+    methods: dict[str, LoadedMethod] = {}
+    for name, method in described.items():
+        found = estimators.offer(model, name)
+        if callable(found):
+            taken = input_of(model) if isinstance(method.input, Anything) else method.input
+            methods[name] = LoadedMethod(found, Method(taken, method.output))
+    return methods
 
 
-def with_mlem(
-    file: Path, described: Mapping[str, Method], document: Mapping[str, Any]
-) -> dict[str, Callable[[Any], Any]]:
+def with_mlem(file: Path, described: Mapping[str, Method], document: Mapping[str, Any]) -> dict[str, LoadedMethod]:
     """Each method by MLEM's own machinery."""
     try:
-        from mlem.core.objects import MlemModel, load_meta
+        # MLEM reports each load to a server that its makers no longer run.
+        os.environ.setdefault("MLEM_NO_ANALYTICS", "true")
+        os.environ.setdefault("ITERATIVE_DO_NOT_TRACK", "true")
+        from mlem.core.metadata import load_meta
+        from mlem.core.objects import MlemModel
     except ModuleNotFoundError:
         kind = processors_of(document).get("model", {}).get("type", "unknown")
         raise MissingLibraryError(
             REQUIREMENT, where=file.name, reason=f"the model is of MLEM's type {kind!r}"
         ) from None
     meta = load_meta(str(file), force_type=MlemModel, load_value=True)
-    return {name: Call(meta, name, described[name]) for name in described}
+    return {name: LoadedMethod(Call(meta, name, method), method) for name, method in described.items()}
 
 
 class Call:
