@@ -219,7 +219,7 @@ def test_a_model_that_cannot_be_loaded_says_what_is_missing(folder: Path, shared
 def test_a_model_that_kills_its_process_is_told_with_what_it_printed_made_harmless(
     folder: Path, shared_cache: Path, tmp_path: Path
 ) -> None:
-    needs = ugly(folder, "print('::add-mask::x\\x1b[31m ##[error]'); os.kill(os.getpid(), 9)")
+    needs = ugly(folder, "print('::add-mask::x\\x1b[31m ##[error]', flush=True); os.kill(os.getpid(), 9)")
     with pytest.raises(ReleaseFailedError) as raised:
         wrapped(folder, "ugly.pkl", needs, shared_cache, store=tmp_path / "store")
     text = str(raised.value)
