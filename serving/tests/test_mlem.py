@@ -103,7 +103,7 @@ def test_functions_are_called_through_mlem(serve, bundle_around, saved, python):
         assert server.post(path, {"data": [[1, 2, 3, 4]]}).json["predictions"] == [[2, 4, 6, 8]]
 
 
-def test_a_type_that_only_mlem_knows_is_checked_by_mlem(serve, bundle_around, saved, python):
+def test_a_single_value_is_taken_and_nothing_else(serve, bundle_around, saved, python):
     server = started(serve, bundle_around, saved, python, "text")
     assert server.post("/predict", {"data": "abcd"}).json["predictions"] == {"half": "ab"}
     assert server.post("/predict", {"data": {"a": 1}}).status == 422

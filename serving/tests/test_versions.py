@@ -41,7 +41,7 @@ LOWEST = [
     "pandas==1.3.0",
     "prometheus-client==0.17.0",
     "scikit-learn==0.24.0",
-    "uvicorn==0.23.0",
+    "uvicorn==0.23.2",
     "uvloop==0.17.0",
 ]
 """The lower bounds of serving/pyproject.toml, and the oldest scikit-learn and pandas with wheels for Python 3.9."""

@@ -39,6 +39,8 @@ def nested_type(dtype: str, shape: Sequence[Optional[int]], *, nullable: bool) -
 
 def to_tensor(value: Any, dtype: str, shape: Sequence[Optional[int]], path: str) -> numpy.ndarray[Any, Any]:
     """Checked nested lists as one array. Raises `Rejection` for ragged lists."""
+    if not shape:
+        return numpy.asarray(to_array([value], dtype, path)).reshape(())
     flat: Any = value
     lengths: list[int] = []
     for depth in range(len(shape)):

@@ -56,6 +56,9 @@ def input_of(estimator: Any) -> Signature:
     if kind(first) in TEXT and of_scikit_learn(first):
         return Tensor("str", (None,))
     names = fitted(estimator, "feature_names_in_")
+    if names is None and kind(first) == "ColumnTransformer":
+        # scikit-learn before 1.0 keeps the names of a dataframe nowhere else.
+        names = attribute(first, "_feature_names_in")
     width = fitted(estimator, "n_features_in_")
     if names is not None:
         cells = cells_of(estimator, list(names))

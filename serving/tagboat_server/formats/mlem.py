@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+import numpy
+
 from tagboat_server.errors import MissingLibraryError, ModelError
 from tagboat_server.formats import estimators
 from tagboat_server.formats.features import input_of
@@ -20,6 +22,9 @@ from tagboat_server.signature import Anything, Column, Frame, Method, Signature,
 
 PICKLED = {"sklearn", "sklearn_pipeline", "sklearn_transformer"}
 """MLEM's model types that are one pickle and nothing more."""
+
+PRIMITIVES = {"bool": "bool", "float": "float64", "int": "int64", "str": "str"}
+"""MLEM's single values, and our dtypes."""
 
 REQUIREMENT = "tagboat-server[mlem]"
 
@@ -117,6 +122,8 @@ def data_type(described: Mapping[str, Any]) -> Signature:
         return Frame(columns, tuple(described.get("index_cols") or ()))
     if kind == "ndarray" and described.get("shape") is not None:
         return Tensor(str(described["dtype"]), tuple(described["shape"]))
+    if kind == "primitive" and described.get("ptype") in PRIMITIVES:
+        return Tensor(PRIMITIVES[described["ptype"]], ())
     return Anything()
 
 
@@ -189,6 +196,8 @@ class Call:
     def __call__(self, value: Any) -> Any:
         """Call the chain. Several arguments come as one object, by their names."""
         method = getattr(self.meta, self.name)
+        if isinstance(value, numpy.ndarray) and value.ndim == 0:
+            value = value.item()
         if len(self.types) > 1:
             if not isinstance(value, dict) or not set(value) <= set(self.types):
                 raise ValueError(f"this method takes an object with {', '.join(self.types)}")
