@@ -108,7 +108,9 @@ class GitRepository:
     def raw_tag(self, ref: str, text: str) -> str:
         """A ref to a tag object of exactly this text, however wrong."""
         made = self.git("hash-object", "-t", "tag", "-w", "--literally", "--stdin", stdin=text)
-        self.git("update-ref", f"refs/tags/{ref}", made)
+        place = self.path / ".git" / "refs" / "tags" / ref  # `git update-ref` would refuse the worst of them
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(f"{made}\n")
         return made
 
     def register(self, artifact: str, version: str, target: str = "HEAD", *, time: int | None = None) -> str:

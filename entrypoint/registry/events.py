@@ -113,7 +113,7 @@ def _objection(tag: TagObject, parsed: Tag) -> str | None:
     if tag.inner_name != tag.name:
         return f"its object calls itself '{shown(tag.inner_name or '')}'; tag again under one name"
     if tag.time is None:
-        return "it has no tagger, so no date; tag again with `git tag -a`"
+        return "it has no tagger, or no date that Git can read; tag again with `git tag -a`"
     if tag.time > LAST_SECOND:
         return "its date is beyond the year 9999; tag again"
     if tag.commit is None:

@@ -201,15 +201,21 @@ class Book:
                 reason = "without effect: a commit of this artifact is dated later, and to GTO that counts"
                 found.append(f"{newest.tag.name}: {reason}")
         by_stage: dict[str, list[Event]] = {}
-        for _, happened in self.ordered:
+        for happened in self.events:  # stage events stand here in the order of their seconds
             if happened.stage and happened.tag.counter is not None:
                 by_stage.setdefault(happened.stage, []).append(happened)
         for entries in by_stage.values():
-            last = entries[-1]
-            highest = max(entries, key=lambda e: e.tag.counter or 0)
-            if (highest.tag.counter or 0) > (last.tag.counter or 0):
+            highest = max(entries, key=_counter)
+            if highest is entries[-1] and (len(entries) == 1 or entries[-2].time < highest.time):
+                continue
+            last = next(e for _, e in reversed(self.ordered) if e in entries)
+            if _counter(highest) > _counter(last):
                 found.append(
                     f"{highest.tag.name}: has the higher counter, but {last.tag.name} is newer by its date "
                     f"({last.when}, this one {highest.when}); as in GTO the date decides"
                 )
         return found
+
+
+def _counter(happened: Event) -> int:
+    return happened.tag.counter or 0

@@ -15,7 +15,7 @@ from entrypoint.registry.events import Event, Problem, admit
 from entrypoint.registry.ledger import Book, by_key
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.tagobjects import TagObject
-from entrypoint.registry.tags import Tag, TagAction, is_version, shown
+from entrypoint.registry.tags import Tag, is_version, shown
 from entrypoint.registry.versions import precedence
 
 
@@ -50,19 +50,16 @@ class ArtifactState:
     """One artifact now.
 
     ``versions``: those that are there, newest first (semantic versions, then commits without one). ``assignments``:
-    stage → the assignment in effect. ``touches``: stage → the last event that had a say in it. ``touched_by``: tag →
-    the stages that its event can have changed.
+    stage → the assignment in effect.
     A deprecated artifact is in no stage, and none of its versions is the latest.
     """
 
     name: str
     versions: tuple[VersionState, ...]
     assignments: Mapping[str, Event]
-    touches: Mapping[str, Event]
-    touched_by: Mapping[str, tuple[str, ...]] = field(repr=False)
     deprecated: bool
     latest_version: VersionState | None
-    events: tuple[Event, ...] = field(repr=False)
+    _book: Book = field(repr=False, compare=False)
 
     @property
     def latest(self) -> str | None:
@@ -74,6 +71,21 @@ class ArtifactState:
         """Stage → version."""
         return {stage: assignment.version or "" for stage, assignment in self.assignments.items()}
 
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """What happened, in GTO's order, oldest first."""
+        return tuple(happened for _, happened in self._book.ordered)
+
+    @property
+    def touches(self) -> Mapping[str, Event]:
+        """Stage → the last event that had a say in it."""
+        return self._book.touches
+
+    @property
+    def touched_by(self) -> Mapping[str, tuple[str, ...]]:
+        """Tag → the stages that its event can have changed."""
+        return self._book.touched_by
+
     def named(self, version: str) -> tuple[VersionState, ...]:
         """The versions of this name; several when it was registered on several commits."""
         return tuple(state for state in self.versions if state.version == version)
@@ -81,15 +93,20 @@ class ArtifactState:
 
 @dataclass(frozen=True)
 class Registry:
-    """The registry as its tags say it. ``events`` are in GTO's order, oldest first. ``problems``: tags that do not
-    count. ``warnings``: tags that count, but perhaps not as somebody meant them. ``tags``: every tag by name."""
+    """The registry as its tags say it. ``problems``: tags that do not count. ``warnings``: tags that count, but
+    perhaps not as somebody meant them. ``tags``: every tag ref by its name, whether or not it counts."""
 
     artifacts: Mapping[str, ArtifactState]
-    events: tuple[Event, ...] = field(repr=False)
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[str, ...] = ()
-    tags: Mapping[str, TagObject] = field(default_factory=dict, repr=False)
-    """Every tag ref, whether or not it counts."""
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+    tags: Mapping[str, TagObject] = field(repr=False)
+    _books: Sequence[Book] = field(repr=False, compare=False)
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """What happened, in GTO's order, oldest first."""
+        pairs = [pair for book in self._books for pair in book.ordered]
+        return tuple(happened for _, happened in sorted(pairs, key=by_key))
 
     def artifact(self, name: str) -> ArtifactState:
         """One artifact. Raises `ConfigurationError` that names the nearest one."""
@@ -149,32 +166,29 @@ def replay(tags: Sequence[TagObject], head: annotated.Head | None = None) -> Reg
                 problems.append(hidden)
     admitted.sort(key=lambda pair: (pair[0].time or 0, pair[0].name))
     books: dict[str, Book] = {}
-    for phase in (_DIRECT, _STAGES):
-        for tag, parsed in admitted:
-            if parsed.action in phase:
-                book = books.setdefault(parsed.artifact, Book(parsed.artifact))
-                if problem := book.enter(tag, parsed):
-                    problems.append(problem)
+    direct = [pair for pair in admitted if pair[1].stage is None]
+    staged = [pair for pair in admitted if pair[1].stage is not None]
+    for tag, parsed in (*direct, *staged):
+        book = books.get(parsed.artifact)
+        if book is None:
+            book = books[parsed.artifact] = Book(parsed.artifact)
+        if problem := book.enter(tag, parsed):
+            problems.append(problem)
     books = {name: book for name, book in books.items() if book.events}
     if head is not None:
         for name in head.names:
             books.setdefault(name, Book(name)).note(head)
-    events = sorted(((key, happened) for book in books.values() for key, happened in book.ordered), key=by_key)
     artifacts = {}
     for name in sorted(books):
         artifacts[name] = _closed(books[name])
         warnings += books[name].warnings()
     return Registry(
         artifacts,
-        tuple(happened for _, happened in events),
         tuple(sorted(problems, key=lambda problem: problem.tag)),
         tuple(warnings),
         {tag.name: tag for tag in tags},
+        tuple(books.values()),
     )
-
-
-_DIRECT = frozenset({TagAction.DEPRECATE, TagAction.REGISTER, TagAction.DEREGISTER})
-_STAGES = frozenset({TagAction.ASSIGN, TagAction.UNASSIGN})
 
 
 def _closed(book: Book) -> ArtifactState:
@@ -198,9 +212,7 @@ def _closed(book: Book) -> ArtifactState:
         name=book.name,
         versions=versions,
         assignments=current,
-        touches=book.touches,
-        touched_by=book.touched_by,
         deprecated=book.deprecated,
         latest_version=None if book.deprecated else latest,
-        events=tuple(happened for _, happened in book.ordered),
+        _book=book,
     )

@@ -6,6 +6,7 @@ alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -70,6 +71,7 @@ def read_tags(git: Git, refs: Sequence[str] = ("refs/tags",)) -> list[TagObject]
     if chains:
         peeled = _peel(git, chains)
         tags = [peeled.get(tag.name, tag) for tag in tags]
+    tags = [_doubted(git, tag) if tag.time == 0 else tag for tag in tags]
     return sorted(tags, key=lambda tag: tag.name)
 
 
@@ -99,6 +101,12 @@ def _tag(fields: list[str]) -> TagObject:
         message=text.removesuffix(signature).strip() if signature else text.strip(),
         signed=bool(signature),
     )
+
+
+def _doubted(git: Git, tag: TagObject) -> TagObject:
+    """Git gives second 0 for a date that it cannot read; then the tag has none."""
+    header = git.run("cat-file", "tag", tag.object_id).output.partition(b"\n\n")[0]
+    return tag if re.search(rb"^tagger .*> 0 [+-][0-9]+$", header, re.MULTILINE) else replace(tag, time=None)
 
 
 def _seconds(date: str) -> int | None:
