@@ -195,7 +195,7 @@ def _measure(task: dict[str, str], variables: dict[str, str]) -> tuple[float, in
 
 def _one(task: dict[str, str]) -> int:
     from entrypoint.download import RemoteSettings, download
-    from entrypoint.downloading.remote_settings import DvcConfigFile
+    from entrypoint.downloading.dvc_config import DvcConfigFile
     from entrypoint.downloading.wanted import Model
     from entrypoint.registry.repository import Repository
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from entrypoint.configuration.schema import Limits
 from entrypoint.downloading.cache import Cache
 from entrypoint.downloading.contents import Contents
-from entrypoint.downloading.destination import staged
+from entrypoint.downloading.destination import staged, writing
 from entrypoint.downloading.gathering import Gathering
 from entrypoint.downloading.limits import Budget
 from entrypoint.downloading.paths import check_names, path_in_repository
@@ -99,8 +99,9 @@ def download(
     """
     contents = Contents(repository, resolution.commit)
     meter = _Meter(progress)
-    kept = Cache(cache)
-    kept.sweep()
+    with writing(cache):
+        kept = Cache(cache)
+        kept.sweep()
     budget = Budget(limits or Limits(), kept.folder)
     transfer = Transfer(kept, remotes, environment, budget, meter.passed)
     gathered = Gathering(contents, transfer, remotes).model(_path_of(resolution))
@@ -113,7 +114,7 @@ def download(
     budget.claim(gathered.claimed, missing=gathered.absent)
     meter.begin(gathered.claimed if gathered.complete else None)
     objects = transfer.fetch([file for file in files.values() if isinstance(file, WantedObject)])
-    with staged(destination, link=link) as staging:
+    with writing(destination), staged(destination, link=link) as staging:
         written = []
         for path, file in sorted(files.items()):
             relative = posixpath.relpath(path, base or ".")

@@ -58,6 +58,19 @@ class Staging:
 
 
 @contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Whatever the system has against writing below the folder becomes a `ConfigurationError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(
+            f"the folder cannot be written to: {error.strerror or error}",
+            where=str(folder),
+            hint="Free some space, mend its permissions, or choose another one.",
+        ) from None
+
+
+@contextmanager
 def staged(destination: Path, *, link: bool) -> Iterator[Staging]:
     """Gather files; at the end they become ``destination``, in one step. On an error nothing is left.
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from entrypoint.downloading.contents import Contents, GitFile, TrackedPart
+from entrypoint.downloading.dvc_config import untrusted_default
 from entrypoint.downloading.manifests import LARGEST_MANIFEST, read_manifest, too_many_files
 from entrypoint.downloading.mlem_files import LARGEST, SUFFIX, data_of
-from entrypoint.downloading.remote_settings import RemoteSettings, default_of
+from entrypoint.downloading.remote_settings import RemoteSettings
 from entrypoint.downloading.transfer import Transfer, WantedObject
 from entrypoint.errors import ConfigurationError
 
@@ -122,7 +123,7 @@ class Gathering:
         while True:
             content = self._contents.read(posixpath.join(folder, ".dvc", "config"))
             if content is not None or not folder:
-                return default_of(content)
+                return untrusted_default(content)
             folder = posixpath.dirname(folder)
 
     def _read_description(self, gathered: Gathered, path: str) -> bytes:

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from entrypoint.downloading.pointers import LEGACY
-from entrypoint.downloading.remote_settings import SECRETS, RemoteSettings, scheme_of
+from entrypoint.downloading.remote_keys import SECRETS, scheme_of
+from entrypoint.downloading.remote_settings import RemoteSettings
 from entrypoint.errors import ConfigurationError, TagboatError, UnreachableError
 
 PIECE = 2**20
@@ -81,8 +82,11 @@ class Remote:
 
 def _is_refusal(error: BaseException) -> bool:
     """Whether a client was not let in: each tells it by a status of its own, or by the name of its error."""
-    statuses = [getattr(error, name, None) for name in ("status", "status_code", "code")]
-    return 401 in statuses or 403 in statuses or any(word in type(error).__name__.lower() for word in _SIGN_IN)
+    for name in ("status", "status_code", "code"):
+        status = getattr(error, name, None)
+        if isinstance(status, int):
+            return status in {401, 403}
+    return any(word in type(error).__name__.lower() for word in _SIGN_IN)
 
 
 def open_remote(settings: RemoteSettings, name: str, environment: Mapping[str, str]) -> Remote:
@@ -97,10 +101,8 @@ def open_remote(settings: RemoteSettings, name: str, environment: Mapping[str, s
     secrets = [value for key, value in resolved.items() if key in SECRETS and len(value) > 3]
     secrets += [part for part in (parts.password, parts.query) if part]
     where = f"DVC remote {name!r}"
-    from dvc.config import ConfigError
     from dvc.data_cloud import Remote as DvcRemote
     from dvc.fs import get_cloud_fs
-    from dvc_objects.fs.errors import ConfigError as ClientConfigError
     from dvc_objects.fs.errors import RemoteMissingDepsError
 
     try:
@@ -115,10 +117,9 @@ def open_remote(settings: RemoteSettings, name: str, environment: Mapping[str, s
             where=where,
             hint=f"pip install 'tagboat[{extra}]'" if extra else "Install Tagboat again: a part of it is missing.",
         ) from None
-    except (ConfigError, ClientConfigError, ValueError) as error:
-        raise ConfigurationError(
-            f"DVC does not accept the remote: {masked(str(error), secrets)}", where=where
-        ) from None
+    except Exception as error:  # noqa: BLE001 - every client has errors of its own for settings it does not like
+        reason = masked(" ".join(str(error).split()), secrets)[:300]
+        raise ConfigurationError(f"DVC does not accept the remote: {reason}", where=where) from None
     return Remote(name, _shown(resolved["url"]), remote, tuple(secrets))
 
 

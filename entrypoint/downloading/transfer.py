@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from entrypoint.downloading.cache import Cache, CachedObject
+from entrypoint.downloading.destination import writing
 from entrypoint.downloading.limits import Budget
 from entrypoint.downloading.remote_settings import RemoteSettings
 from entrypoint.downloading.remotes import Remote, open_remote
@@ -121,12 +122,11 @@ class Transfer:
         remote = self._remote(wanted.remote)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                arrived = self.cache.add(wanted.hash_name, wanted.value, self._arriving(remote, wanted))
-            except Exception as error:  # noqa: BLE001 - every cloud raises its own; `explain` sorts them
-                explained = _of_an_import(wanted) if _is_missing(error) and wanted.imported else None
-                explained = explained or remote.explain(error, wanted.path)
-                if attempt == ATTEMPTS or not isinstance(explained, UnreachableError):
-                    raise explained from None
+                with writing(self.cache.folder):
+                    arrived = self.cache.add(wanted.hash_name, wanted.value, self._arriving(remote, wanted))
+            except UnreachableError:
+                if attempt == ATTEMPTS:
+                    raise
             else:
                 if arrived is None:
                     raise _wrong_bytes(wanted, remote)
@@ -147,9 +147,15 @@ class Transfer:
                     self.transferred += len(piece)
                 self.passed(wanted.path, len(piece))
                 yield piece
-        except BaseException:
+        except GeneratorExit:  # the cache could not take it
+            raise
+        except BaseException as error:
             # The next attempt, if there is one, starts anew.
             self.passed(wanted.path, -counted)
+            if isinstance(error, FileNotFoundError) and wanted.imported:
+                raise _of_an_import(wanted) from None
+            if isinstance(error, Exception):  # every cloud raises its own; `explain` sorts them
+                raise remote.explain(error, wanted.path) from None
             raise
 
     def _passed_by(self, path: str, size: int) -> None:
@@ -162,10 +168,6 @@ class Transfer:
             if name not in self._remotes:
                 self._remotes[name] = open_remote(self.settings, name, self.environment)
             return self._remotes[name]
-
-
-def _is_missing(error: BaseException) -> bool:
-    return isinstance(error, FileNotFoundError)
 
 
 def _of_an_import(wanted: WantedObject) -> TagboatError:

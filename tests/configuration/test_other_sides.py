@@ -14,7 +14,7 @@ from entrypoint.configuration import settings_for
 from entrypoint.configuration.remotes import Remote
 from entrypoint.configuration.schema import Artifact, Server
 from entrypoint.configuration.shapes import description, stripped
-from entrypoint.downloading.remote_settings import ALLOWED, SECRETS
+from entrypoint.downloading.remote_keys import ALLOWED, SECRETS
 
 
 def keys(kind: type[msgspec.Struct]) -> set[str]:

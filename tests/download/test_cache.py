@@ -191,6 +191,18 @@ def test_an_error_leaves_no_destination_and_no_staging(project: Project) -> None
     assert list(project.out.rglob("*")) == []
 
 
+def test_a_place_that_cannot_be_written_to_is_named(project: Project, tmp_path: Path) -> None:
+    project.point("iris.pkl", project.store(b"weights"))
+    commit = project.commit()
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot be written to") as caught:
+        project.download("iris.pkl", commit, out=tmp_path / "file" / "out")
+    assert str(tmp_path / "file" / "out") in str(caught.value)
+    project.cache = tmp_path / "file"
+    with pytest.raises(ConfigurationError, match="cannot be written to"):
+        project.download("iris.pkl", commit)
+
+
 def test_the_default_cache_is_the_user_s_own(tmp_path: Path) -> None:
     assert default_cache({"XDG_CACHE_HOME": "/x", "HOME": "/h"}) == Path("/x/tagboat")
     assert default_cache({"XDG_CACHE_HOME": "relative", "HOME": "/h"}) == Path("/h/.cache/tagboat")

@@ -134,6 +134,25 @@ def test_C1_remotes_that_refer_to_others_are_checked_with_them(make_project: Mak
     assert "circle" in _refused(project, kind=ConfigurationError)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        "['remote \"storage\"'\n    s3cret-word\n",
+        "['remote \"storage\"']\n    s3cret-word\n",
+        "[core]\n    remote = storage, other\n",
+        "['remote \"storage\"']\n    url = a, b\n",
+        "['remote \"storage\"']\n    url = %(url)s\n[[deep]]\n[[[er]]]\n",
+        "x" * 2_000_000,
+        "['remote \"storage\"']\n    url = http://127.0.0.1:9/x\n    auth = digest\n    user = x\n",
+        "['remote \"storage\"']\n    url = s3://bucket/x\n    read_timeout = soon\n",
+    ],
+)
+def test_C1_settings_that_make_no_sense_are_an_error_and_no_traceback(make_project: Make, config: str) -> None:
+    project = make_project(config)
+    project.point("iris", project.store(b"weights"))
+    assert "s3cret-word" not in _refused(project, kind=TagboatError)
+
+
 # C2: poisoned objects
 
 
