@@ -85,7 +85,9 @@ def _is_refusal(error: BaseException) -> bool:
     for name in ("status", "status_code", "code"):
         status = getattr(error, name, None)
         if isinstance(status, int):
-            return status in {401, 403}
+            if status in {401, 403}:
+                return True
+            break  # the next name may be a deprecated one of the same, as aiohttp's is
     return any(word in type(error).__name__.lower() for word in _SIGN_IN)
 
 

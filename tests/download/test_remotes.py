@@ -266,8 +266,8 @@ def test_ssh_with_a_wrong_password_asks_nobody_and_says_so(make_project: Make, s
 # The others
 
 
-class _Refusal(Exception):
-    """As aiohttp (status), Azure's core (status_code) and gcsfs (code) say that they were not let in."""
+class _Failure(Exception):
+    """As clients say what befell them: aiohttp has a status, Azure's core a status_code, gcsfs and asyncssh a code."""
 
     def __init__(self, **said: object) -> None:
         super().__init__("no")
@@ -275,11 +275,17 @@ class _Refusal(Exception):
             setattr(self, name, value)
 
 
+class _HostKeyNotVerifiableError(_Failure):
+    """As asyncssh calls it; its code is SSH's own."""
+
+
 @pytest.mark.parametrize("said", [{"status": 401}, {"status_code": 403}, {"code": 401}])
 def test_a_refusal_is_told_from_a_failure_whichever_client_met_it(project: Project, said: dict[str, object]) -> None:
     remote = open_remote(project.settings(), "storage", {})
-    assert isinstance(remote.explain(_Refusal(**said), "iris.pkl"), ConfigurationError)
-    assert isinstance(remote.explain(_Refusal(status=[], code="SlowDown"), "iris.pkl"), UnreachableError)
+    assert isinstance(remote.explain(_Failure(**said), "iris.pkl"), ConfigurationError)
+    assert isinstance(remote.explain(_HostKeyNotVerifiableError(code=9), "iris.pkl"), ConfigurationError)
+    for failure in ({"status": 503}, {"code": 9}, {"code": "SlowDown"}):
+        assert isinstance(remote.explain(_Failure(**failure), "iris.pkl"), UnreachableError)
 
 
 @pytest.mark.parametrize(
