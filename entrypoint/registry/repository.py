@@ -268,7 +268,7 @@ class Repository:
         how = ("-u", signing_key) if sign and signing_key else ("-s",) if sign else ("-a",)
         outcome = self.git.run(
             "tag", *how, "--cleanup=verbatim", "-F", "-", name, commit,
-            stdin=message.encode(),
+            stdin=(f"{message}\n" if sign else message).encode(),  # a signature starts a line of its own
             check=False,
             configuration=(("tag.gpgSign", "false"), ("tag.forceSignAnnotated", "false"), *self._signing()),
             environment={
