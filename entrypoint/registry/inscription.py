@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployers.base import TagRecord
@@ -129,7 +129,7 @@ def pushed(repository: Repository, written: Written, wish: Wish) -> Written:
     if ours is None:
         raise RefusedError("the tag is gone", where=written.name)
     try:
-        repository.push_tag(written.name)
+        new = repository.push_tag(written.name)
     except TagTakenError as taken:
         if written.created:
             repository.delete_tag(ours)
@@ -141,14 +141,13 @@ def pushed(repository: Repository, written: Written, wish: Wish) -> Written:
                 where=written.name,
                 hint="Look at `tagboat history`, and run this again if it is still wanted.",
             ) from taken
-        return Written(written.tag, theirs.object_id, theirs.time or 0, written.commit, written.version, False, True,
-                       now)  # fmt: skip
+        return replace(written, object_id=theirs.object_id, time=theirs.time or 0, created=False, pushed=True,
+                       registry=now)  # fmt: skip
     except TagboatError:
         if written.created:
             repository.delete_tag(ours)
         raise
-    return Written(written.tag, written.object_id, written.time, written.commit, written.version, written.created,
-                   True, written.registry)  # fmt: skip
+    return replace(written, created=written.created and new, pushed=True)
 
 
 def _named(registry: Registry, wish: Wish) -> Tag:

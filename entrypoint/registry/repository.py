@@ -186,20 +186,23 @@ class Repository:
             raise GitError(f"git merge-base failed: {outcome.errors}", where=branch)
         return outcome.code == 0
 
-    def push_tag(self, name: str, token: str | None = None) -> None:
-        """Put one tag on the remote. Raises `TagTakenError` where it has another one of that name."""
+    def push_tag(self, name: str, token: str | None = None) -> bool:
+        """Put one tag on the remote; false where it has this very one already.
+
+        Raises `TagTakenError` where it has another one of that name, `PushRefusedError` where it wants none.
+        """
         ref = f"refs/tags/{name}"
         outcome = self._remote(
             "push", "--porcelain", "--receive-pack=git-receive-pack", self.remote, f"{ref}:{ref}",
             check=False, token=token,
         )  # fmt: skip
         if outcome.code == 0:
-            return
+            return not any(line.startswith("=") for line in outcome.text.splitlines())
         there = self._remote("ls-remote", "--refs", self.remote, ref, check=False, token=token)
         here = self.tag(name)
         if there.code == 0 and there.text:
             if here is not None and there.text.split()[0] == here.object_id:
-                return  # it arrived, though we were told otherwise
+                return True  # it arrived, though we were told otherwise
             raise TagTakenError("the remote has another tag of this name", where=name)
         reason = next((line for line in outcome.text.splitlines() if line.startswith("!")), "").split("\t")[-1]
         if reason:

@@ -133,7 +133,7 @@ def _not_a_tag(name: str) -> NotARegistryTagError | UnsafeContentError:
         if _TAG.match(name):
             return UnsafeContentError(f"this tag is longer than {LONGEST} characters", where=where)
         return NotARegistryTagError(_NOT_A_TAG, where=where)
-    plain = unicodedata.normalize("NFKC", name)
+    plain = "".join(str(unicodedata.decimal(c, c)) for c in unicodedata.normalize("NFKC", name))
     foreign = _FOREIGN.search(name)
     if foreign is not None:
         readings = (_FOREIGN.sub("", plain), name[: foreign.start()])
