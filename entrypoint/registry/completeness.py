@@ -10,16 +10,16 @@ SETTING = "Give actions/checkout `fetch-tags: true` (or `fetch-depth: 0`), or ru
 
 
 def complete(repository: Repository, registry: Registry, token: str | None = None) -> Registry:
-    """The registry, after fetching tags where the clone shows that it lacks them.
+    """The registry, after fetching tags where the clone is likely to lack them.
 
-    A shallow clone lacks them always: actions/checkout fetches one commit, and the tag of the event as a lightweight
-    one. So does any clone whose tag has no object although the remote's may have. Raises `ConfigurationError` that
-    names the setting where the remote cannot be asked and there is nothing to go on.
+    A shallow clone is: actions/checkout fetches one commit, and the tag of the event as a lightweight one. So is, on
+    a runner, any clone with a lightweight registry tag. Raises `ConfigurationError` that names the setting where the
+    remote does not answer and there is nothing to go on.
     """
-    lightweight = [tag for tag in registry.tags.values() if not tag.annotated and registry.problem(tag.name)]
-    if not repository.is_shallow and not lightweight:
-        return registry
-    if repository.remote_url is None:
+    lightweight = any(not tag.annotated and registry.problem(tag.name) for tag in registry.tags.values())
+    shallow = repository.is_shallow
+    runner = bool(repository.environment.get("CI"))
+    if repository.remote_url is None or not (shallow or (lightweight and runner)):
         return registry
     try:
         repository.fetch_tags(token)

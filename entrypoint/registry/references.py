@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from entrypoint.registry.resolve import latest_of, meant
 from entrypoint.registry.state import Registry
+from entrypoint.registry.tags import is_artifact
 
 
 def about(registry: Registry, ref: str) -> tuple[str, str | None, str | None]:
@@ -11,8 +12,8 @@ def about(registry: Registry, ref: str) -> tuple[str, str | None, str | None]:
 
     Raises `NotARegistryTagError` and `UnsafeContentError` as `entrypoint.registry.tags.parse` does.
     """
-    if ref in registry.artifacts:
-        return ref, None, None
+    if is_artifact(ref):
+        return registry.artifact(ref).name, None, None
     tag = meant(ref)
     if tag is None:
         state = registry.artifact(latest_of(ref))

@@ -108,6 +108,7 @@ def test_history_is_newest_first_and_says_who(tagboat: Tagboat, churn: GitReposi
         event["tag"] for event in reversed(events)
     ]
     assert tagboat("history", "nobody").code == 2
+    assert "Did you mean 'churn'" in tagboat("show", "chrun").stderr
 
 
 def test_people_get_tables_and_the_problems_beside_them(tagboat: Tagboat, churn: GitRepository) -> None:

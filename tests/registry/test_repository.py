@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from entrypoint.errors import ConfigurationError, TagboatError, UnreachableError, UnsafeContentError, UsageError
+from entrypoint.registry.completeness import complete
 from entrypoint.registry.git import credentials, find_root
 from entrypoint.registry.repository import Repository
+from entrypoint.registry.state import read
 from tests.registry.conftest import Tagboat, opened
 from tests.repositories import GitRepository, environment
 
@@ -57,6 +59,17 @@ def test_what_cannot_be_repaired_is_one_error_that_names_the_setting(published: 
     assert answer.code == 2
     assert "fetch-tags: true" in answer.document["error"]["hint"]
     assert "fetch-depth: 0" in answer.document["error"]["hint"]
+
+
+def test_a_whole_clone_with_a_lightweight_stand_in_is_repaired_on_a_runner(
+    published: GitRepository, tmp_path: Path
+) -> None:
+    clone = GitRepository.clone(published.path, tmp_path / "runner")
+    clone.lightweight("churn#dev#2", "churn#dev#2^{commit}")
+    repository = opened(clone)
+    assert [problem.tag for problem in complete(repository, read(repository)).problems] == ["churn#dev#2"]
+    repository = opened(clone, CI="true")
+    assert complete(repository, read(repository)).problems == ()
 
 
 def test_a_whole_clone_stays_whole_and_keeps_its_own_tags(published: GitRepository, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -517,6 +519,51 @@ def test_C12_nothing_that_the_clone_configures_for_git_is_run(tmp_path: Path) ->
     written = writing.assign(repository, registry, "m", "v1.0.0", "prod", push=True)
     assert written.pushed
     assert not proof.exists()
+
+
+class Unauthorized(BaseHTTPRequestHandler):
+    """Asks everybody for a password."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="x"')
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_C12_programs_that_the_clone_names_for_ssh_passwords_and_signatures_are_not_run(
+    clone: GitRepository, tmp_path: Path
+) -> None:
+    ran = {name: tmp_path / f"{name} ran" for name in ("ssh", "password", "signature", "users helper")}
+    for name, proof in ran.items():
+        program = tmp_path / name.replace(" ", "-")
+        program.write_text(f"#!/bin/sh\ntouch '{proof}'\nexit 1\n")
+        program.chmod(0o755)
+    clone.git("config", "core.sshCommand", str(tmp_path / "ssh"))
+    clone.git("config", "core.askPass", str(tmp_path / "password"))
+    clone.git("config", "credential.helper", str(tmp_path / "password"))
+    clone.git("config", "credential.http://127.0.0.1.helper", str(tmp_path / "password"))
+    clone.git("config", "gpg.program", str(tmp_path / "signature"))
+    clone.git("config", "gpg.ssh.program", str(tmp_path / "signature"))
+    clone.git("config", "gpg.format", "ssh")
+    users = tmp_path / "users.gitconfig"
+    users.write_text(f"[credential]\n helper = {tmp_path / 'users-helper'}\n")
+    repository, registry = opened(clone, GIT_CONFIG_GLOBAL=str(users), GNUPGHOME=str(tmp_path))
+
+    clone.git("remote", "add", "origin", "ssh://127.0.0.1:1/none.git")
+    with pytest.raises(TagboatError):
+        repository.fetch_tags()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unauthorized) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        clone.git("remote", "set-url", "origin", f"http://127.0.0.1:{server.server_address[1]}/none.git")
+        with pytest.raises(TagboatError):
+            repository.fetch_tags()
+        server.shutdown()
+    with pytest.raises(TagboatError):
+        writing.register(repository, registry, "m", "v1.0.0", sign=True)
+    assert [name for name, proof in ran.items() if proof.exists()] == ["users helper"], "the user's own stay in use"
 
 
 def test_C12_a_remote_of_a_protocol_that_runs_commands_is_not_contacted(clone: GitRepository, tmp_path: Path) -> None:
