@@ -22,7 +22,7 @@ class Head:
 def head(repository: Repository) -> Head | None:
     """What HEAD says, or None where it says nothing, or nothing that can be read."""
     commit = repository.commit("HEAD")
-    if commit is None:
+    if commit is None or repository.entry(commit, INDEX) is None:
         return None
     from entrypoint.registry.artifacts import read_index
 
@@ -30,4 +30,4 @@ def head(repository: Repository) -> Head | None:
         names = tuple(read_index(repository, commit))
     except TagboatError:
         return None  # GTO fails on such a file; the tags are still good
-    return Head(commit, repository.commit_time(commit), names) if names else None
+    return Head(commit, repository.commit_times([commit])[commit], names) if names else None

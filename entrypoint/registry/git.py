@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
 
 from entrypoint.errors import ConfigurationError, TagboatError, UnreachableError
 
@@ -283,6 +282,8 @@ def credentials(token: str, server: str) -> tuple[tuple[str, str], ...]:
     The first one empties the list: actions/checkout may have put a header of its own there, and GitHub refuses
     requests that have two.
     """
+    from urllib.parse import urlsplit
+
     parts = urlsplit(server)
     key = f"http.{parts.scheme}://{parts.netloc}/.extraHeader"
     secret = base64.b64encode(f"x-access-token:{token}".encode()).decode()

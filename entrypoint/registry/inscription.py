@@ -92,7 +92,7 @@ class Written:
 def inscribe(repository: Repository, registry: Registry, wish: Wish, means: Means) -> Written:
     """Write a tag. Raises `RefusedError` where it would have no effect, or where the remote says no."""
     tag = _named(registry, wish)
-    newest = _newest(registry, wish.artifact)
+    newest = _newest(repository, registry, wish.artifact)
     try:
         written = _by_gto(repository, registry, wish, tag, newest, means) or _by_git(
             repository, wish, tag, newest, means
@@ -177,13 +177,11 @@ def _highest(registry: Registry, artifact: str) -> int:
     return highest
 
 
-def _newest(registry: Registry, artifact: str) -> int:
+def _newest(repository: Repository, registry: Registry, artifact: str) -> int:
     """The last second in which anything happened to an artifact, the making of its commits included."""
-    known = registry.artifacts.get(artifact)
-    if known is None:
-        return 0
-    tags = (registry.tags[happened.tag.name] for happened in known.events)
-    return max((max(tag.time or 0, tag.commit_time) for tag in tags), default=0)
+    events = registry.artifacts[artifact].events if artifact in registry.artifacts else ()
+    made = repository.commit_times(happened.commit for happened in events)
+    return max([0, *(happened.time for happened in events), *made.values()])
 
 
 def _signs(repository: Repository, means: Means) -> bool:

@@ -17,7 +17,7 @@ GTO's rules, found by reading it and held by property tests against it:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,6 +28,19 @@ from entrypoint.registry.tags import Tag, TagAction
 
 Key = tuple[int, int, int, str]
 """Sorts events as GTO orders them: time, kind, age of the version (the one that counts last), name."""
+
+
+def commits_that_date(admitted: Iterable[tuple[TagObject, Tag]]) -> set[str]:
+    """The commits whose own dates have a say: of a deprecated artifact's tags, and those in a stage with no version."""
+    pairs = list(admitted)
+    deprecated = {parsed.artifact for _, parsed in pairs if parsed.action is TagAction.DEPRECATE}
+    registered = {(parsed.artifact, tag.commit) for tag, parsed in pairs if parsed.version}
+    return {
+        tag.commit
+        for tag, parsed in pairs
+        if tag.commit
+        and (parsed.artifact in deprecated or (parsed.stage and (parsed.artifact, tag.commit) not in registered))
+    }
 
 
 def by_key(pair: tuple[Key, Event]) -> Key:
@@ -86,6 +99,8 @@ class Book:
     """One artifact while the registry is worked out: GTO's ``Artifact``."""
 
     name: str
+    times: Mapping[str, int]
+    """When commits were made, as far as that matters (`commits_that_date`)."""
     events: list[Event] = field(default_factory=list)
     deprecations: list[Event] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
@@ -127,7 +142,8 @@ class Book:
             self.versions.append(Version(head.commit, head.commit, head.time))
 
     def _new(self, version: str, tag: TagObject) -> Version:
-        made = Version(version, tag.commit or "", tag.commit_time)
+        commit = tag.commit or ""
+        made = Version(version, commit, self.times.get(commit, 0))
         self.versions.append(made)
         return made
 

@@ -7,13 +7,12 @@ or attributes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, cast
-from urllib.parse import urlsplit
 
 from entrypoint.errors import ConfigurationError, TagboatError, UnreachableError, UnsafeContentError, UsageError
 from entrypoint.registry.git import REMOTE_TIMEOUT, Git, GitError, Outcome, credentials
@@ -95,9 +94,13 @@ class Repository:
         )
         return outcome.text.removeprefix("--end-of-options").strip() or None if outcome.code == 0 else None
 
-    def commit_time(self, commit: str) -> int:
-        """When a commit was made, in Unix seconds."""
-        return int(self.git.run("show", "--no-patch", "--format=%ct", f"{commit}^{{commit}}").text)
+    def commit_times(self, commits: Iterable[str]) -> dict[str, int]:
+        """When commits were made, in Unix seconds, by their ids."""
+        asked = "".join(f"{_commit(commit)}\n" for commit in sorted(set(commits)))
+        if not asked:
+            return {}
+        outcome = self.git.run("log", "--no-walk=unsorted", "--format=%H %ct", "--stdin", stdin=asked.encode())
+        return {line.split(" ")[0]: int(line.split(" ")[1]) for line in outcome.text.splitlines()}
 
     def read(self, commit: str, path: str, *, limit: int = TEXT_LIMIT) -> bytes | None:
         """The content of a file at a commit; None where there is none, or where it is a link or a folder.
@@ -232,6 +235,8 @@ class Repository:
                 where=str(self.root),
                 hint="git remote add origin URL",
             )
+        from urllib.parse import urlsplit
+
         server = self.environment.get("GITHUB_SERVER_URL") or "https://github.com"
         there = urlsplit(url)
         configuration: tuple[tuple[str, str], ...] = ()

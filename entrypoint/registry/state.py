@@ -5,14 +5,14 @@ The rules are in `entrypoint.registry.ledger`; this is their result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from entrypoint.errors import ConfigurationError
 from entrypoint.registry import annotated
 from entrypoint.registry.events import Event, Problem, admit
-from entrypoint.registry.ledger import Book, by_key
+from entrypoint.registry.ledger import Book, by_key, commits_that_date
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.tagobjects import TagObject
 from entrypoint.registry.tags import Tag, is_version, shown
@@ -148,11 +148,13 @@ class Registry:
 
 def read(repository: Repository) -> Registry:
     """Read the registry from the tags that are here (`Repository.fetch_tags` brings the remote's)."""
-    return replay(repository.tags(), annotated.head(repository))
+    return replay(repository.tags(), annotated.head(repository), repository.commit_times)
 
 
-def replay(tags: Sequence[TagObject], head: annotated.Head | None = None) -> Registry:
-    """Work out the registry from tag objects; see `read`."""
+def replay(
+    tags: Sequence[TagObject], head: annotated.Head | None, commit_times: Callable[[Iterable[str]], Mapping[str, int]]
+) -> Registry:
+    """Work out the registry from tag objects in the order of their names; see `read`."""
     admitted: list[tuple[TagObject, Tag]] = []
     problems: list[Problem] = []
     warnings: list[str] = []
@@ -164,20 +166,21 @@ def replay(tags: Sequence[TagObject], head: annotated.Head | None = None) -> Reg
                     warnings.append(f"{tag.name}: a tag of a tag; it is read as one of the commit behind it")
             case Problem() as hidden:
                 problems.append(hidden)
-    admitted.sort(key=lambda pair: (pair[0].time or 0, pair[0].name))
+    admitted.sort(key=lambda pair: pair[0].time or 0)
+    times = commit_times(commits_that_date(admitted))
     books: dict[str, Book] = {}
     direct = [pair for pair in admitted if pair[1].stage is None]
     staged = [pair for pair in admitted if pair[1].stage is not None]
     for tag, parsed in (*direct, *staged):
         book = books.get(parsed.artifact)
         if book is None:
-            book = books[parsed.artifact] = Book(parsed.artifact)
+            book = books[parsed.artifact] = Book(parsed.artifact, times)
         if problem := book.enter(tag, parsed):
             problems.append(problem)
     books = {name: book for name, book in books.items() if book.events}
     if head is not None:
         for name in head.names:
-            books.setdefault(name, Book(name)).note(head)
+            books.setdefault(name, Book(name, times)).note(head)
     artifacts = {}
     for name in sorted(books):
         artifacts[name] = _closed(books[name])

@@ -21,15 +21,14 @@ _FIELDS = (
     "object",
     "type",
     "tag",
-    "taggername",
-    "taggeremail:trim",
-    "taggerdate:raw",
-    "*committerdate:raw",
-    "committerdate:raw",
-    "contents:signature",
+    "tagger",
     "contents",
 )
-_FORMAT = "".join(f"%({name})%00" for name in _FIELDS)
+_FORMAT = "%00".join(f"%({name})" for name in _FIELDS) + "%00"
+_CHUNK = 1 << 16
+_SIGNATURE = re.compile(r"^-----BEGIN (?:PGP SIGNATURE|PGP MESSAGE|SSH SIGNATURE|SIGNED MESSAGE)-----", re.MULTILINE)
+"""Where a signature begins; Git's own rule (gpg-interface.c)."""
+
 _AT_ONCE = 1000
 """Refs that one command line names when they are read piece by piece."""
 
@@ -39,8 +38,8 @@ class TagObject(msgspec.Struct, frozen=True, gc=False):
 
     ``object_id``: what the ref points to. ``kind``: ``tag`` for an annotated tag, else that of a lightweight one's
     object. ``commit``: the commit at the end of the chain, or None. ``nested``: the annotated tag points to another
-    tag. ``inner_name``: what the object calls itself. ``time``: the tagger's, ``commit_time`` the committer's, Unix
-    seconds. ``message`` is without the signature. ``broken``: Git cannot read the object.
+    tag. ``inner_name``: what the object calls itself. ``time``: the tagger's, in Unix seconds. ``message`` is without
+    the signature. ``broken``: Git cannot read the object.
     """
 
     name: str
@@ -52,7 +51,6 @@ class TagObject(msgspec.Struct, frozen=True, gc=False):
     tagger: str = ""
     email: str = ""
     time: int | None = None
-    commit_time: int = 0
     message: str = ""
     signed: bool = False
     broken: bool = False
@@ -65,54 +63,48 @@ class TagObject(msgspec.Struct, frozen=True, gc=False):
 
 def read_tags(git: Git, refs: Sequence[str] = ("refs/tags",)) -> list[TagObject]:
     """The tags among these refs (or folders of refs), sorted by name."""
-    outcome = git.run("for-each-ref", f"--format={_FORMAT}", *refs, check=False)
-    tags = _parse(outcome.output) if outcome.code == 0 else _one_by_one(git, refs)
-    chains = [tag for tag in tags if tag.nested and not tag.broken]
-    if chains:
-        peeled = _peel(git, chains)
-        tags = [peeled.get(tag.name, tag) for tag in tags]
-    tags = [_doubted(git, tag) if tag.time == 0 else tag for tag in tags]
+    try:
+        tags = _listed(git, refs)
+    except GitError:
+        tags = _one_by_one(git, refs)
+    tags = _settled(git, tags)
     return sorted(tags, key=lambda tag: tag.name)
 
 
-def _parse(output: bytes) -> list[TagObject]:
-    fields = output.decode("utf-8", "replace").split("\0")
-    size = len(_FIELDS)
-    return [_tag(fields[start : start + size]) for start in range(0, len(fields) - size, size)]
+def _listed(git: Git, refs: Sequence[str]) -> list[TagObject]:
+    """What for-each-ref prints, read while Git is still at it. Raises `GitError` when it stops at a broken object."""
+    tags = []
+    rest, size = b"", _CHUNK
+    with git.stream("for-each-ref", f"--format={_FORMAT}", *refs) as stream:
+        while chunk := stream.read(size):
+            *records, rest = (rest + chunk).split(b"\0\n")
+            size = _CHUNK if records else size * 2  # a message of a gigabyte is not copied once for each chunk
+            tags += [_tag(record.decode("utf-8", "replace").split("\0")) for record in records]
+    return tags
 
 
 def _tag(fields: list[str]) -> TagObject:
-    ref, object_id, kind, target, target_kind, inner, tagger, email, date, peeled_date, own_date, signature, text = (
-        fields
-    )
-    annotated = kind == "tag"
-    commit = target if annotated and target_kind == "commit" else object_id if kind == "commit" else None
+    ref, object_id, kind, target, target_kind, inner, tagger, text = fields
+    name = ref.removeprefix("refs/tags/")
+    if kind != "tag":
+        return TagObject(name, object_id, kind, object_id if kind == "commit" else None)
+    who, _, date = tagger.rpartition("> ")
+    who, _, email = who.partition(" <") if not who.startswith("<") else ("", "", who[1:])
+    seconds = date.partition(" ")[0]
+    signature = _SIGNATURE.search(text)
     return TagObject(
-        name=ref.lstrip("\n").removeprefix("refs/tags/"),
+        name=name,
         object_id=object_id,
         kind=kind,
-        commit=commit,
-        nested=annotated and target_kind == "tag",
-        inner_name=inner if annotated else None,
-        tagger=tagger,
+        commit=target if target_kind == "commit" else None,
+        nested=target_kind == "tag",
+        inner_name=inner,
+        tagger=who,
         email=email,
-        time=_seconds(date) if annotated else None,
-        commit_time=_seconds(peeled_date if annotated else own_date) or 0,
-        message=text.removesuffix(signature).strip() if signature else text.strip(),
-        signed=bool(signature),
+        time=int(seconds) if seconds.isdecimal() and len(seconds) < 19 else None,
+        message=(text[: signature.start()] if signature else text).strip(),
+        signed=signature is not None,
     )
-
-
-def _doubted(git: Git, tag: TagObject) -> TagObject:
-    """Git gives second 0 for a date that it cannot read; then the tag has none."""
-    header = git.run("cat-file", "tag", tag.object_id).output.partition(b"\n\n")[0]
-    return tag if re.search(rb"^tagger .*> 0 [+-][0-9]+$", header, re.MULTILINE) else replace(tag, time=None)
-
-
-def _seconds(date: str) -> int | None:
-    """The first number of Git's raw date, ``1700000000 +0100``."""
-    number = date.partition(" ")[0]
-    return int(number) if number.isdecimal() and len(number) < 19 else None
 
 
 def _one_by_one(git: Git, refs: Sequence[str]) -> list[TagObject]:
@@ -126,32 +118,33 @@ def _one_by_one(git: Git, refs: Sequence[str]) -> list[TagObject]:
     todo = [list(names)[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE)]
     while todo:
         some = todo.pop()
-        outcome = git.run("for-each-ref", f"--format={_FORMAT}", *some, check=False)
-        if outcome.code == 0:
-            tags += [tag for tag in _parse(outcome.output) if f"refs/tags/{tag.name}" in some]
-        elif len(some) == 1:
-            ref = some[0]
-            tags.append(TagObject(ref.removeprefix("refs/tags/"), names[ref], "unknown", broken=True))
-        else:
-            todo += [some[: len(some) // 2], some[len(some) // 2 :]]
+        try:
+            tags += [tag for tag in _listed(git, some) if f"refs/tags/{tag.name}" in some]
+        except GitError:
+            if len(some) == 1:
+                ref = some[0]
+                tags.append(TagObject(ref.removeprefix("refs/tags/"), names[ref], "unknown", broken=True))
+            else:
+                todo += [some[: len(some) // 2], some[len(some) // 2 :]]
     return tags
 
 
-def _peel(git: Git, chains: Sequence[TagObject]) -> dict[str, TagObject]:
-    """Follow tags of tags to their commits."""
-    asked = "".join(f"{tag.object_id}^{{commit}}\n" for tag in chains).encode()
-    answers = git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=asked).text.splitlines()
-    if len(answers) != len(chains):
+def _settled(git: Git, tags: Sequence[TagObject]) -> list[TagObject]:
+    """Follow tags of tags to their commits, and see that every commit is there and is one."""
+    ends = [tag.object_id if tag.nested else tag.commit if tag.annotated else None for tag in tags]
+    asked = sorted({end for end in ends if end})
+    if not asked:
+        return list(tags)
+    stdin = "".join(f"{object_id}^{{commit}}\n" for object_id in asked).encode()
+    answers = git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=stdin).text.splitlines()
+    if len(answers) != len(asked):
         raise GitError("git cat-file gave fewer answers than it was asked for")
-    commits: dict[str, str] = {}
-    for tag, answer in zip(chains, answers, strict=True):
-        object_id, _, kind = answer.partition(" ")
-        if kind == "commit":
-            commits[tag.name] = object_id
-    wanted = "".join(f"{commit}\n" for commit in sorted(set(commits.values()))).encode()
-    told = git.run("log", "--no-walk=unsorted", "--format=%H %ct", "--stdin", stdin=wanted).text if wanted else ""
-    times = dict(line.split(" ", 1) for line in told.splitlines())
-    return {
-        tag.name: replace(tag, commit=commits.get(tag.name), commit_time=int(times.get(commits.get(tag.name, ""), 0)))
-        for tag in chains
+    commits = {
+        object_id: answer.partition(" ")[0]
+        for object_id, answer in zip(asked, answers, strict=True)
+        if answer.endswith(" commit")
     }
+    return [
+        tag if end is None or commits.get(end) == tag.commit else replace(tag, commit=commits.get(end))
+        for tag, end in zip(tags, ends, strict=True)
+    ]

@@ -93,14 +93,14 @@ def parse(text: str) -> Tag:
         raise UnsafeContentError(
             f"this tag is refused: {reason}", where=shown(name), hint="Delete the tag, and name the artifact plainly."
         )
-    counter = int(match["counter"]) if match["counter"] else None
-    if match["stage"]:
-        action = TagAction.UNASSIGN if match["cancel"] else TagAction.ASSIGN
-    elif match["version"]:
-        action = TagAction.DEREGISTER if match["cancel"] else TagAction.REGISTER
+    artifact, stage, version, cancel, word, digits = match.groups()
+    if stage:
+        action = TagAction.UNASSIGN if cancel else TagAction.ASSIGN
+    elif version:
+        action = TagAction.DEREGISTER if cancel else TagAction.REGISTER
     else:
-        action = TagAction.DEPRECATE if match["word"] == "deprecated" else TagAction.CREATE
-    return Tag(name, match["artifact"].replace("=", ":"), action, match["version"], match["stage"], counter)
+        action = TagAction.DEPRECATE if word == "deprecated" else TagAction.CREATE
+    return Tag(name, artifact.replace("=", ":"), action, version, stage, int(digits) if digits else None)
 
 
 def unsafe(name: str) -> str | None:

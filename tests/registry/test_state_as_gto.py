@@ -148,7 +148,7 @@ def test_artifacts_yaml_at_head_counts_as_it_does_for_gto(annotated_world: World
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(histories(longest=60))
 def test_long_histories_give_the_answer_that_gto_gives(world: World, history: list[Step]) -> None:
     agree(world, history)
