@@ -16,7 +16,8 @@ from deployers.base import TagRecord
 from entrypoint.errors import RefusedError, TagboatError, UsageError
 from entrypoint.registry import state
 from entrypoint.registry.events import LAST_SECOND
-from entrypoint.registry.repository import Identity, Repository, TagTakenError
+from entrypoint.registry.remote import TagTakenError
+from entrypoint.registry.repository import Identity, Repository
 from entrypoint.registry.state import Registry
 from entrypoint.registry.tagobjects import TagObject
 from entrypoint.registry.tags import Tag, TagAction, compose

@@ -7,22 +7,22 @@ or attributes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from entrypoint.errors import ConfigurationError, TagboatError, UnreachableError, UnsafeContentError, UsageError
-from entrypoint.registry.git import REMOTE_TIMEOUT, Git, GitError, Outcome, credentials
+from entrypoint.errors import ConfigurationError, UnsafeContentError, UsageError
+from entrypoint.registry.git import Git, GitError, Outcome
+from entrypoint.registry.remote import Remote, TagTakenError
 from entrypoint.registry.tagobjects import TagObject, read_tags
 from entrypoint.registry.tags import shown
 
 TEXT_LIMIT = 10_000_000
 """Bytes of a file that is read as a whole (annotations, parameters, requirements)."""
 
-_TAGS = "+refs/tags/*:refs/tags/*"
 _SAVED = "refs/tagboat/"
 """Where fetched branches are kept, so that no branch of the user's moves."""
 
@@ -139,35 +139,32 @@ class Repository:
         """Whether history was cut off, as actions/checkout does by default."""
         return self.git.run("rev-parse", "--is-shallow-repository").text == "true"
 
+    # --- the remote --------------------------------------------------------------------------------------------
+
     @property
     def remote_url(self) -> str | None:
-        """Where the remote is, as Git would go there; may hold credentials, so never for showing."""
-        outcome = self.git.run("remote", "get-url", self.remote, check=False)
-        return outcome.text or None if outcome.code == 0 else None
-
-    # --- the remote --------------------------------------------------------------------------------------------
+        """Where the remote is, or None; may hold credentials, so never for showing."""
+        return self._remote().url
 
     def fetch_tags(self, token: str | None = None, remote: str | None = None) -> None:
         """Bring every tag of the remote here, as it is there (a lightweight stand-in is replaced).
 
         Tags that only we have stay. A shallow clone stays shallow. Raises `UnreachableError`.
         """
-        depth = ("--depth=1",) if self.is_shallow else ()
-        self._fetch((*depth, "--force"), (_TAGS,), token, remote)
+        self._remote(token, remote).fetch("+refs/tags/*:refs/tags/*", *self._depth)
 
     def fetch_tag(self, name: str) -> TagObject | None:
         """Bring one tag of the remote here, over ours; None where the remote has none of that name."""
-        if not self._remote("ls-remote", "--refs", self.remote, f"refs/tags/{name}").text:
+        ref = f"refs/tags/{name}"
+        if self._remote().object_id(ref) is None:
             return None
-        depth = ("--depth=1",) if self.is_shallow else ()
-        self._fetch((*depth, "--force"), (f"+refs/tags/{name}:refs/tags/{name}",))
+        self._remote().fetch(f"+{ref}:{ref}", *self._depth)
         return self.tag(name)
 
     def default_branch_tip(self, token: str | None = None) -> str:
         """The commit at the tip of the remote's default branch, fetched now."""
-        depth = ("--depth=1",) if self.is_shallow else ()
         ref = f"{_SAVED}default-branch"
-        self._fetch((*depth, "--force"), (f"+HEAD:{ref}",), token)
+        self._remote(token).fetch(f"+HEAD:{ref}", *self._depth)
         return self.git.run("rev-parse", "--verify", f"{ref}^{{commit}}").text
 
     def contains(self, branch: str, commit: str, token: str | None = None) -> bool:
@@ -181,7 +178,7 @@ class Repository:
         if self.remote_url is not None:
             whole = ("--unshallow",) if self.is_shallow else ()
             ref = f"{_SAVED}branches/{branch}"
-            self._fetch((*whole, "--force"), (f"+refs/heads/{branch}:{ref}",), token)
+            self._remote(token).fetch(f"+refs/heads/{branch}:{ref}", *whole)
         if self.git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", check=False).code != 0:
             raise ConfigurationError("there is no such branch", where=branch)
         outcome = self.git.run("merge-base", "--is-ancestor", _commit(commit), ref, check=False)
@@ -190,71 +187,21 @@ class Repository:
         return outcome.code == 0
 
     def push_tag(self, name: str, token: str | None = None) -> bool:
-        """Put one tag on the remote; false where it has this very one already.
+        """Put one of our tags on the remote; false where it has this very one already.
 
         Raises `TagTakenError` where it has another one of that name, `PushRefusedError` where it wants none.
         """
-        ref = f"refs/tags/{name}"
-        outcome = self._remote(
-            "push", "--porcelain", "--receive-pack=git-receive-pack", self.remote, f"{ref}:{ref}",
-            check=False, token=token,
-        )  # fmt: skip
-        if outcome.code == 0:
-            return not any(line.startswith("=") for line in outcome.text.splitlines())
-        there = self._remote("ls-remote", "--refs", self.remote, ref, check=False, token=token)
-        here = self.tag(name)
-        if there.code == 0 and there.text:
-            if here is not None and there.text.split()[0] == here.object_id:
-                return True  # it arrived, though we were told otherwise
-            raise TagTakenError("the remote has another tag of this name", where=name)
-        reason = next((line for line in outcome.text.splitlines() if line.startswith("!")), "").split("\t")[-1]
-        if reason:
-            raise PushRefusedError(
-                f"the remote refused the tag: {reason}",
-                where=name,
-                hint="Look at the rules for tags there, and at what the token may write (contents: write).",
-            )
-        raise self._unreachable("push", outcome, self.remote)
+        tag = self.tag(name)
+        if tag is None:
+            raise UsageError("there is no such tag here", where=shown(name))
+        return self._remote(token).push(f"refs/tags/{name}", tag.object_id)
 
-    def _fetch(
-        self, options: Sequence[str], refspecs: Sequence[str], token: str | None = None, remote: str | None = None
-    ) -> None:
-        self._remote(
-            "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap=",
-            "--upload-pack=git-upload-pack", *options, remote or self.remote, *refspecs,
-            token=token,
-        )  # fmt: skip
+    def _remote(self, token: str | None = None, name: str | None = None) -> Remote:
+        return Remote(self.git, name or self.remote, self.environment, token or self.token)
 
-    def _remote(self, command: str, *arguments: str, check: bool = True, token: str | None = None) -> Outcome:
-        """Run a command that talks to the remote."""
-        token = token or self.token
-        url = self.remote_url
-        if url is None:
-            raise UsageError(
-                f"there is no remote '{shown(self.remote)}'",
-                where=str(self.root),
-                hint="git remote add origin URL",
-            )
-        from urllib.parse import urlsplit
-
-        server = self.environment.get("GITHUB_SERVER_URL") or "https://github.com"
-        there = urlsplit(url)
-        configuration: tuple[tuple[str, str], ...] = ()
-        if token and (there.scheme, there.hostname) == (urlsplit(server).scheme, urlsplit(server).hostname):
-            configuration = credentials(token, f"{there.scheme}://{there.netloc.rpartition('@')[2]}")
-        outcome = self.git.run(command, *arguments, check=False, timeout=REMOTE_TIMEOUT, configuration=configuration)
-        if check and outcome.code != 0:
-            raise self._unreachable(command, outcome, self.remote)
-        return outcome
-
-    def _unreachable(self, command: str, outcome: Outcome, remote: str) -> TagboatError:
-        lines = [line for line in outcome.errors.splitlines() if line.startswith(("fatal:", "error:"))]
-        reason = "; ".join(lines) or outcome.errors or f"exit code {outcome.code}"
-        return UnreachableError(
-            f"git {command} did not reach the remote: {reason}",
-            where=remote,
-            hint="Check the network and the credentials; in a workflow give the input `token`.",
-        )
+    @property
+    def _depth(self) -> tuple[str, ...]:
+        return ("--depth=1",) if self.is_shallow else ()
 
     # --- writing -----------------------------------------------------------------------------------------------
 
@@ -311,18 +258,6 @@ class Repository:
     def _signing(self) -> tuple[tuple[str, str], ...]:
         """How the user signs, whatever the repository's own configuration says."""
         return (("gpg.format", self.git.user_setting("gpg.format") or "openpgp"),)
-
-
-class TagTakenError(TagboatError):
-    """There is another tag of this name already."""
-
-    exit_code = 4
-
-
-class PushRefusedError(TagboatError):
-    """The remote does not let us write this tag."""
-
-    exit_code = 3
 
 
 def _entries(outcome: Outcome) -> Iterator[TreeEntry]:
