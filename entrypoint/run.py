@@ -44,7 +44,7 @@ def deploy(workspace: Workspace) -> Verdict:
                       version=event.version, stage=event.stage, commit=event.commit)  # fmt: skip
     if event.event == "registration":
         return _register(workspace, registry, event, trigger)
-    touched = slots_touched(registry, trigger.tag) if trigger.tag else [(event.artifact, event.stage or "")]
+    touched = slots_touched(registry, request.ref or "")
     slots = workspace.slots_of(touched)
     note = "" if slots else _deployed_nowhere(touched)
     return workspace.verdict(registry, bring_all(workspace, slots, trigger.tag), trigger, note=note)

@@ -98,8 +98,9 @@ def _chosen(slots: Iterable[Slot], artifact: str | None, stage: str | None) -> I
 
 
 def _look(workspace: Workspace, registry: Registry, slot: Slot, *, orphan: bool) -> SlotStatus:
-    wanted = workspace.wanted(registry, slot)
+    wanted = None
     try:
+        wanted = workspace.wanted(registry, slot)
         observed = workspace.deployer(slot.target).observe(slot)
     except TagboatError as error:
         return SlotStatus(slot=slot, wanted=wanted, observed=None, orphan=orphan, failure=Failure.of(error))
