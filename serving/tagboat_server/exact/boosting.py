@@ -17,6 +17,9 @@ from tagboat_server.exact.walking import Nodes, Walk, sum_in_order
 
 CLASSIFIER_METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
+THREADED = 5000
+"""Rows from which on several threads are worth waking; a row's bits do not depend on it."""
+
 
 class Gradient:
     """GradientBoosting: rows as float32, the first guess, and scikit-learn's own compiled loop over the stages."""
@@ -141,7 +144,7 @@ class Histogram:
             found[...] = sum_in_order(parts).T
             return found
         found += self.baseline
-        threads = self.threads(None)
+        threads = self.threads(None) if count >= THREADED else 1
         for stage in self.predictors:
             for output, predictor in enumerate(stage):
                 found[:, output] += predictor.predict(rows, self.bitsets, self.map, threads)

@@ -121,5 +121,5 @@ def chain(estimator: Any, method: str, parts: tuple[Program, ...]) -> Program:
         found: Array = batch
         return found
 
-    first = parts[0]
-    return Program(estimator, method, run, first.candidates, parts, missing=first.missing, frames=first.frames)
+    first, dense = parts[0], parts[-1].dense
+    return Program(estimator, method, run, first.candidates, parts, first.missing, first.frames, dense)

@@ -122,17 +122,17 @@ def one_hot(estimator: Any, methods: Sequence[str], dense: bool = False) -> dict
     """The program of a OneHotEncoder; ``dense``: whoever calls makes a dense array of the answer."""
     if not dense and estimator.sparse_output:
         raise Unsupported("a sparse answer")
-    return program(OneHot(estimator), estimator, methods)
+    return program(OneHot(estimator), estimator, methods, dense)
 
 
 def ordinal(estimator: Any, methods: Sequence[str]) -> dict[str, Program]:
     """The program of an OrdinalEncoder."""
-    return program(Ordinal(estimator), estimator, methods)
+    return program(Ordinal(estimator), estimator, methods, dense=False)
 
 
-def program(compiled: Any, estimator: Any, methods: Sequence[str]) -> dict[str, Program]:
+def program(compiled: Any, estimator: Any, methods: Sequence[str], dense: bool) -> dict[str, Program]:
     """A program for ``transform``, the only method there is one for."""
     if "transform" not in methods:
         return {}
     candidates = [numpy.asarray(categories) for categories in estimator.categories_]
-    return {"transform": Program(estimator, "transform", compiled.transform, candidates, frames=True)}
+    return {"transform": Program(estimator, "transform", compiled.transform, candidates, frames=True, dense=dense)}

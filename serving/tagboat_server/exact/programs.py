@@ -33,6 +33,7 @@ class Program:
     ``run`` takes a two-dimensional numeric array, or a selection of a dataframe where ``frames`` is set.
     ``candidates``: for each input column the values worth trying when the program is proved: thresholds, categories.
     ``missing``: whether NaN is worth trying too. ``parts``: the programs inside, proved one by one.
+    ``dense``: the answer is the method's sparse one made dense, for a caller that does that anyway.
     """
 
     estimator: Any
@@ -42,6 +43,7 @@ class Program:
     parts: tuple[Program, ...] = ()
     missing: bool = False
     frames: bool = False
+    dense: bool = False
 
     @property
     def width(self) -> int:

@@ -92,15 +92,17 @@ def robust(estimator: Any, methods: Sequence[str]) -> dict[str, Program]:
 
 def imputer(estimator: Any, methods: Sequence[str]) -> dict[str, Program]:
     """The program of a SimpleImputer that puts numbers in the place of NaN and keeps every column."""
-    statistics = estimator.statistics_
+    # Since 1.8 statistics may be kept as objects, and take the dtype of the cells that they fill in.
+    dtype = getattr(estimator, "_fill_dtype", estimator.statistics_.dtype)
+    if dtype != numpy.float64:
+        raise Unsupported("filled in with what is not float64")
+    statistics = estimator.statistics_.astype(dtype)
     if not (isinstance(estimator.missing_values, float) and numpy.isnan(estimator.missing_values)):
         raise Unsupported("missing values other than NaN")
-    if estimator.add_indicator or statistics.dtype != numpy.float64 or not numpy.isfinite(statistics).all():
-        raise Unsupported("an indicator of missing values, columns without values, or values that are no numbers")
+    if estimator.add_indicator or not numpy.isfinite(statistics).all():
+        raise Unsupported("an indicator of missing values, or columns without values")
     if estimator.strategy not in ("mean", "median", "most_frequent", "constant"):
         raise Unsupported(f"the strategy {estimator.strategy!r}")
-    if getattr(estimator, "_fill_dtype", statistics.dtype) != statistics.dtype:
-        raise Unsupported("filled in with another dtype than the statistics have")
     widened = "fiu" if estimator.strategy in ("mean", "median") else "f"
 
     def transform(batch: Array) -> Array:
