@@ -8,10 +8,13 @@ and passes on to it, in every call, what it does not plainly understand.
     fast = accelerate(estimator, "predict", sample, environment=os.environ, tell=print)
     answer = (fast or estimator.predict)(batch)
 
+A model fitted on dataframes can be asked with what a dataframe would be made of: `Fast.take_tables` and `Table`.
+
 ``inputs`` the gate · ``trees``, ``walking``, ``boosting``, ``linear``, ``scaling``, ``encoding``, ``columns`` the
-families · ``compiling`` by exact type · ``proof`` · ``choosing`` the way in.
+families · ``tables`` that never become dataframes · ``compiling`` by exact type · ``proof`` · ``choosing`` the way in.
 """
 
 from tagboat_server.exact.choosing import SWITCH, Fast, accelerate, accelerate_all
+from tagboat_server.exact.tables import Table
 
-__all__ = ["SWITCH", "Fast", "accelerate", "accelerate_all"]
+__all__ = ["SWITCH", "Fast", "Table", "accelerate", "accelerate_all"]

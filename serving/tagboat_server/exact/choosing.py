@@ -11,7 +11,8 @@ import numpy
 from tagboat_server.exact import compiling, versions
 from tagboat_server.exact.inputs import array_of, check_array, check_frame, is_frame
 from tagboat_server.exact.programs import PassOn, Program, Unsupported
-from tagboat_server.exact.proof import prove
+from tagboat_server.exact.proof import BRIEF, SIZES, prove, prove_tables
+from tagboat_server.exact.tables import Shape, Table, bind
 
 SWITCH = "TAGBOAT_EXACT"
 
@@ -26,7 +27,7 @@ class Fast:
     ``passed_on`` counts those calls. Safe to call from several threads.
     """
 
-    __slots__ = ("frames", "names", "passed_on", "program", "public", "run", "width")
+    __slots__ = ("frames", "names", "passed_on", "program", "public", "run", "run_table", "shape", "width")
 
     def __init__(self, program: Program, public: Callable[[Any], Any]) -> None:
         names = getattr(program.estimator, "feature_names_in_", None)
@@ -37,10 +38,33 @@ class Fast:
         self.frames = program.frames
         self.names: Optional[list[Any]] = None if names is None else list(names)
         self.passed_on = 0
+        self.shape: Optional[Shape] = None
+        self.run_table: Optional[Callable[[Table], Any]] = None
+
+    def take_tables(self, names: Sequence[Any], dtypes: Optional[Sequence[Any]] = None) -> Optional[str]:
+        """From now on take a `Table` too, and answer as to the dataframe made of it; or the reason why not.
+
+        ``names``: its columns, which must be the fitted ones in their order. ``dtypes``: numpy's, one a column; None
+        where tables come as a matrix of float64. Needs pandas, to learn how it lays out what it is given.
+        """
+        if self.names is None or list(names) != self.names or len(set(self.names)) != len(self.names):
+            return "other columns than the model was fitted on"
+        try:
+            shape = Shape(names, dtypes)
+            run = bind(self.program, lambda frame: frame, shape, range(len(shape.names)))
+            prove_tables(self.program, run, shape)
+        except Exception as reason:  # noqa: BLE001 - what cannot be proved is not used
+            return str(reason) or type(reason).__name__
+        self.shape, self.run_table = shape, run
+        return None
 
     def __call__(self, batch: Any) -> Any:
-        """The public method's answer."""
+        """The public method's answer. A `Table` is answered as the dataframe made of it."""
         try:
+            if type(batch) is Table and self.run_table is not None and self.shape is not None:
+                with numpy.errstate(all="ignore"):
+                    self.shape.check(batch)
+                    return self.run_table(batch)
             with numpy.errstate(all="ignore"):
                 if type(batch) is numpy.ndarray:
                     if self.frames:
@@ -56,7 +80,7 @@ class Fast:
         except Exception:  # noqa: BLE001, S110 - whatever it was, the public method has the last word
             pass
         self.passed_on += 1
-        return self.public(batch)
+        return self.public(batch.frame(self.names or range(batch.width)) if type(batch) is Table else batch)
 
 
 def accelerate(
@@ -99,18 +123,25 @@ def accelerate_all(
     except Exception as error:  # noqa: BLE001 - an estimator that looks like none we know is served by its own methods
         say(f"no exact fast path: {type(error).__name__}: {error}")
         return {}
-    for method in methods:
+    proved: set[int] = set()
+    for method in sorted(methods, key=telling):
         if method not in programs:
             say(f"no exact fast path for {method}")
             continue
         try:
-            prove(programs[method], sample)
+            prove(programs[method], sample, sizes=BRIEF if chosen else SIZES, proved=proved)
         except Exception as reason:  # noqa: BLE001 - what cannot be proved is not used
             say(f"no exact fast path for {method}: {reason or type(reason).__name__}")
             continue
         chosen[method] = Fast(programs[method], getattr(estimator, method))
         say(f"exact fast path for {method}")
     return chosen
+
+
+def telling(method: str) -> int:
+    """The rank of a method by how much its answer tells of a difference: numbers before the classes made of them."""
+    order = ("predict_proba", "decision_function", "transform", "predict")
+    return order.index(method) if method in order else len(order)
 
 
 def check_configuration() -> None:

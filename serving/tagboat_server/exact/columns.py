@@ -13,6 +13,7 @@ import numpy
 
 from tagboat_server.exact.inputs import PLAIN, array_of, is_frame
 from tagboat_server.exact.programs import Array, PassOn, Program, Unsupported
+from tagboat_server.exact.tables import Run, Shape, bind
 
 Compile = Callable[..., Program]
 
@@ -35,6 +36,36 @@ def column_transformer(estimator: Any, methods: Sequence[str], compile_one: Comp
         raise Unsupported("weights of transformers")
     from sklearn.utils import _safe_indexing
 
+    parts = parts_of(estimator, compile_one)
+
+    def transform(batch: Any) -> Array:
+        return numpy.hstack([through(part, _safe_indexing(batch, part.selected, axis=1)) for part in parts])
+
+    def bind_parts(take: Any, shape: Shape, places: Sequence[int]) -> Run:
+        runs = [
+            bind(
+                part.program,
+                lambda frame, selected=part.selected: _safe_indexing(take(frame), selected, axis=1),
+                shape,
+                [places[place] for place in part.places],
+            )
+            for part in parts
+        ]
+        return lambda table: numpy.hstack([run(table) for run in runs])
+
+    candidates: list[Array] = [numpy.array([0.0, 1.0, -2.5])] * int(estimator.n_features_in_)
+    for part in parts:
+        if part.program is not None:
+            for place, values in zip(part.places, part.program.candidates):
+                candidates[place] = values
+    inside = tuple(part.program for part in parts if part.program is not None)
+    return {
+        "transform": Program(estimator, "transform", transform, candidates, parts=inside, frames=True, bind=bind_parts)
+    }
+
+
+def parts_of(estimator: Any, compile_one: Compile) -> list[Part]:
+    """The transformers with their columns, in their order, but for those that drop theirs. Raises `Unsupported`."""
     places_of = estimator._transformer_to_input_indices  # noqa: SLF001
     parts = []
     for name, transformer, selected in estimator.transformers_:
@@ -47,17 +78,7 @@ def column_transformer(estimator: Any, methods: Sequence[str], compile_one: Comp
         parts.append(Part(selected, places, program))
     if not parts:
         raise Unsupported("no columns")
-
-    def transform(batch: Any) -> Array:
-        return numpy.hstack([through(part, _safe_indexing(batch, part.selected, axis=1)) for part in parts])
-
-    candidates: list[Array] = [numpy.array([0.0, 1.0, -2.5])] * int(estimator.n_features_in_)
-    for part in parts:
-        if part.program is not None:
-            for place, values in zip(part.places, part.program.candidates):
-                candidates[place] = values
-    inside = tuple(part.program for part in parts if part.program is not None)
-    return {"transform": Program(estimator, "transform", transform, candidates, parts=inside, frames=True)}
+    return parts
 
 
 def through(part: Part, batch: Any) -> Array:

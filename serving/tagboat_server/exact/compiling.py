@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 from tagboat_server.exact import boosting, columns, encoding, linear, scaling, trees
 from tagboat_server.exact.programs import Array, Program, Unsupported
+from tagboat_server.exact.tables import Run, Shape, bind
 
 Compile = Callable[..., "dict[str, Program]"]
 
@@ -121,5 +122,16 @@ def chain(estimator: Any, method: str, parts: tuple[Program, ...]) -> Program:
         found: Array = batch
         return found
 
+    def bind_first(take: Any, shape: Shape, places: Sequence[int]) -> Run:
+        first = bind(parts[0], take, shape, places)
+
+        def run_table(table: Any) -> Any:
+            batch = first(table)
+            for each in runs[1:]:
+                batch = each(batch)
+            return batch
+
+        return run_table
+
     first, dense = parts[0], parts[-1].dense
-    return Program(estimator, method, run, first.candidates, parts, first.missing, first.frames, dense)
+    return Program(estimator, method, run, first.candidates, parts, first.missing, first.frames, dense, bind_first)

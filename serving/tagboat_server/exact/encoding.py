@@ -12,6 +12,7 @@ import numpy
 
 from tagboat_server.exact.inputs import PLAIN, is_frame
 from tagboat_server.exact.programs import Array, PassOn, Program, Unsupported
+from tagboat_server.exact.tables import Run, Shape, Table
 
 EXACT = 2.0**53
 """Whole numbers up to here are the same number in every dtype they may come in."""
@@ -60,9 +61,19 @@ class Encoder:
 
     def columns(self, batch: Any) -> list[Array]:
         """The values of each column."""
+        if type(batch) is Table:
+            return list(batch.columns)
         if is_frame(batch):
             return [batch[name].to_numpy() for name in batch.columns]
         return list(batch.T)
+
+    def bind(self, take: Any, shape: Shape, places: Sequence[int]) -> Run:  # noqa: ARG002 - layout does not matter
+        """What runs on tables: their columns, one by one."""
+        return lambda table: self.transform(Table([table.column(place) for place in places]))
+
+    def transform(self, batch: Any) -> Array:
+        """As the estimator's."""
+        raise NotImplementedError
 
 
 class OneHot(Encoder):
@@ -135,4 +146,8 @@ def program(compiled: Any, estimator: Any, methods: Sequence[str], dense: bool) 
     if "transform" not in methods:
         return {}
     candidates = [numpy.asarray(categories) for categories in estimator.categories_]
-    return {"transform": Program(estimator, "transform", compiled.transform, candidates, frames=True, dense=dense)}
+    return {
+        "transform": Program(
+            estimator, "transform", compiled.transform, candidates, frames=True, dense=dense, bind=compiled.bind
+        )
+    }

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import numpy
 
 Array = numpy.ndarray
+Bind = Callable[..., Callable[[Any], Any]]
 
 
 class Unsupported(Exception):  # noqa: N818 - no error: the public method serves
@@ -34,6 +35,7 @@ class Program:
     ``candidates``: for each input column the values worth trying when the program is proved: thresholds, categories.
     ``missing``: whether NaN is worth trying too. ``parts``: the programs inside, proved one by one.
     ``dense``: the answer is the method's sparse one made dense, for a caller that does that anyway.
+    ``bind``: makes, for one shape of tables, what runs on those instead of dataframes (see `tables`).
     """
 
     estimator: Any
@@ -44,6 +46,7 @@ class Program:
     missing: bool = False
     frames: bool = False
     dense: bool = False
+    bind: Optional[Bind] = None
 
     @property
     def width(self) -> int:

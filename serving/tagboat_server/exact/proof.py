@@ -8,34 +8,77 @@ proved on rows of its own.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from typing import Any, Optional
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Callable, Optional
 
 import numpy
 
 from tagboat_server.exact.inputs import array_of, is_frame
 from tagboat_server.exact.programs import PassOn, Program, Unsupported
+from tagboat_server.exact.tables import Shape
 
 SIZES = (1, 2, 7, 48, 49, 130)
 """Rows a batch: one, a few, both sides of the border between walking and calling trees, many."""
 
+BRIEF = (1, 49)
+"""For further methods of a model that has one proved: what they share is known to be right."""
+
 SEED = 20240229
 
 
-def prove(program: Program, sample: Optional[Any] = None) -> None:
-    """Compare with the public method. Raises `Unsupported` at the first difference, or if nothing could be compared."""
+def prove(
+    program: Program,
+    sample: Optional[Any] = None,
+    *,
+    sizes: Sequence[int] = SIZES,
+    proved: Optional[set[int]] = None,
+) -> None:
+    """Compare with the public method. Raises `Unsupported` at the first difference, or if nothing could be compared.
+
+    ``proved``: the identities of programs that need no second proof, added to.
+    """
+    proved = set() if proved is None else proved
+    if id(program) in proved:
+        return
     for part in program.parts:
-        prove(part)
+        prove(part, sizes=sizes, proved=proved)
+    pairs = ((batch, batch) for batch in [*batches(program, sizes), *of_sample(sample)])
+    compare(program, lambda batch: program.run(entrance(program, batch)), pairs)
+    proved.add(id(program))
+
+
+def prove_tables(program: Program, run: Callable[[Any], Any], shape: Shape) -> None:
+    """The same for what runs on tables, against the public method on dataframes made of them."""
+    generator = numpy.random.default_rng(SEED)
+
+    def pairs() -> Iterator[tuple[Any, Any]]:
+        for size in SIZES[:-1]:
+            drawn = [generator.choice(values, size) for values in columns_of(program)]
+            if shape.dtypes is not None:
+                drawn = [
+                    numpy.clip(numpy.rint(values), -100, 100)
+                    if dtype.kind in "iu" and values.dtype.kind == "f"
+                    else values
+                    for values, dtype in zip(drawn, shape.dtypes)
+                ]
+            table = shape.table(drawn)
+            yield table, table.frame(shape.names)
+
+    compare(program, run, pairs())
+
+
+def compare(program: Program, run: Callable[[Any], Any], pairs: Iterable[tuple[Any, Any]]) -> None:
+    """Run each first of a pair, and ask the public method for the second. Raises `Unsupported`."""
     public = getattr(program.estimator, program.method)
     compared = 0
-    for batch in [*batches(program), *of_sample(sample)]:
+    for batch, asked in pairs:
         with warnings.catch_warnings(), numpy.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             try:
-                found = program.run(entrance(program, batch))
+                found = run(batch)
             except PassOn:
                 continue
-            wanted = public(batch)
+            wanted = public(asked)
             if program.dense and hasattr(wanted, "toarray"):
                 wanted = wanted.toarray()
             if not same(found, wanted):
@@ -46,18 +89,23 @@ def prove(program: Program, sample: Optional[Any] = None) -> None:
         raise Unsupported("nothing that could be compared")
 
 
+def columns_of(program: Program) -> list[Any]:
+    """For each column values to draw from."""
+    return [values if len(values) else numpy.zeros(1) for values in program.candidates]
+
+
 def entrance(program: Program, batch: Any) -> Any:
     """A batch as the program takes it."""
     return array_of(batch) if is_frame(batch) and not program.frames else batch
 
 
-def batches(program: Program) -> Iterator[Any]:
+def batches(program: Program, sizes: Sequence[int]) -> Iterator[Any]:
     """Random rows of all sizes, as arrays of several dtypes, or as dataframes where names were fitted."""
     generator = numpy.random.default_rng(SEED)
-    columns = [values if len(values) else numpy.zeros(1) for values in program.candidates]
+    columns = columns_of(program)
     names = getattr(program.estimator, "feature_names_in_", None)
     numbers = all(values.dtype.kind in "fiu" for values in columns)
-    for size in SIZES:
+    for size in sizes:
         drawn = [generator.choice(values, size) for values in columns]
         if names is not None and (program.frames or not numbers):
             yield frame(drawn, names)

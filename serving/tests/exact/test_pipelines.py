@@ -22,9 +22,9 @@ SCALERS = [
     preprocessing.RobustScaler(with_centering=False),
 ]
 FINALS = [
-    LogisticRegression(max_iter=2000),
+    LogisticRegression(max_iter=5000, tol=0.01),
     RandomForestClassifier(40, random_state=0),
-    HistGradientBoostingClassifier(max_iter=10),
+    HistGradientBoostingClassifier(max_iter=2),
 ]
 
 
