@@ -7,6 +7,7 @@ bit for bit before it is timed.
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -68,12 +69,17 @@ def cases():
     )
 
 
-def row(size, public, fast, asked, given, rounds):
-    """One line of the table: ``asked`` and ``given`` make what the public method and ours are called with."""
-    if not same(fast(given()), public(asked())) or fast.passed_on:
+def row(size, public, fast, batch, rounds):
+    """One line of the table, once both have given the same answer."""
+    if not same(fast(batch), public(batch)) or fast.passed_on:
         sys.exit("not the public method's bits, or not by the fast path")
-    theirs, ours = measure(lambda: public(asked()), lambda: fast(given()), rounds)
+    theirs, ours = measure(lambda: public(batch), lambda: fast(batch), rounds)
     return {"rows": size, "public_us": theirs, "ours_us": ours}
+
+
+def through_a_frame(public, names, table):
+    """Make the dataframe, then ask the public method."""
+    return public(table.frame(names))
 
 
 def decoded(part, dtypes):
@@ -130,22 +136,18 @@ def main():
         if fast is None:
             sys.exit(f"{name}: no fast path")
         kept = {"model": name, "chosen_s": chosen}
-        for size in SIZES:
-            batch = table[:size].copy()
-            results.append(
-                kept | row(size, model.predict, fast, lambda b=batch: b, lambda b=batch: b, arguments.rounds)
-            )
+        results += [kept | row(size, model.predict, fast, table[:size].copy(), arguments.rounds) for size in SIZES]
         if not isinstance(table, pandas.DataFrame):
             continue
         # As in the server: from a decoded table, with the dataframe made for each call, or not at all.
-        names, dtypes = list(table), None if uniform(table) else [numpy_dtype(dtype) for dtype in table.dtypes]
-        reason = fast.take_tables(names, dtypes)
+        dtypes = None if uniform(table) else [numpy_dtype(dtype) for dtype in table.dtypes]
+        reason = fast.take_tables(list(table), dtypes)
         if reason is not None:
             sys.exit(f"{name}: {reason}")
+        by_frame = functools.partial(through_a_frame, model.predict, list(table))
         for size in SIZES:
-            given = decoded(table[:size], dtypes)
-            asked = row(size, model.predict, fast, lambda t=given: t.frame(names), lambda t=given: t, arguments.rounds)
-            results.append(kept | {"model": f"{name}, from a table"} | asked)
+            found = row(size, by_frame, fast, decoded(table[:size], dtypes), arguments.rounds)
+            results.append(kept | {"model": f"{name}, from a table"} | found)
     if arguments.json:
         json.dump({"scikit-learn": sklearn.__version__, "numpy": numpy.__version__, "results": results}, sys.stdout)
         return

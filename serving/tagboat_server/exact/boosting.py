@@ -92,6 +92,10 @@ class Gradient:
         found: Array = self.estimator.classes_.take(chosen, axis=0)
         return found
 
+    def is_alone(self, method: str) -> bool:
+        """Whether an answer is made of sums and comparisons alone."""
+        return method == "decision_function" or (method == "predict" and versions.at_least(1, 4))
+
     def candidates(self) -> list[Array]:
         """For each feature the thresholds it is split at."""
         trees = [stage.tree_ for stage in self.stages.ravel()[:50]]
@@ -176,6 +180,12 @@ class Histogram:
             chosen = (raw.ravel() > 0).astype(int) if raw.shape[1] == 1 else raw.argmax(axis=1)
         return self.estimator.classes_[chosen]
 
+    def is_alone(self, method: str) -> bool:
+        """Whether an answer is made of sums and comparisons alone: no link function, no probabilities."""
+        if self.regression:
+            return type(self.loss.link).__name__ == "IdentityLink"
+        return method == "decision_function" or (method == "predict" and versions.at_least(1, 5))
+
     def candidates(self) -> list[Array]:
         """For each feature the thresholds it is split at."""
         nodes = [tree[tree["is_leaf"] == 0] for tree in self.nodes[:50]]
@@ -210,5 +220,7 @@ def programs(compiled: Any, methods: Sequence[str]) -> dict[str, Program]:
     for method in methods:
         if method in known and hasattr(compiled.estimator, method):
             run: Callable[[Any], Any] = getattr(compiled, method)
-            found[method] = Program(compiled.estimator, method, run, candidates, missing=compiled.missing)
+            found[method] = Program(
+                compiled.estimator, method, run, candidates, missing=compiled.missing, alone=compiled.is_alone(method)
+            )
     return found

@@ -24,10 +24,11 @@ class Fast:
 
     Takes what the public method takes. What is not plainly fine for the fast path (another width, other names, text,
     NaN, infinity, an unknown category) goes to the public method, which answers or refuses it in its own words.
-    ``passed_on`` counts those calls. Safe to call from several threads.
+    ``passed_on`` counts those calls. Safe to call from several threads. ``alone``: a row's bits do not depend on the
+    rows beside it, so that several requests may be answered in one batch.
     """
 
-    __slots__ = ("frames", "names", "passed_on", "program", "public", "run", "run_table", "shape", "width")
+    __slots__ = ("alone", "frames", "names", "passed_on", "program", "public", "run", "run_table", "shape", "width")
 
     def __init__(self, program: Program, public: Callable[[Any], Any]) -> None:
         names = getattr(program.estimator, "feature_names_in_", None)
@@ -36,6 +37,7 @@ class Fast:
         self.run = program.run
         self.width = program.width
         self.frames = program.frames
+        self.alone = program.alone
         self.names: Optional[list[Any]] = None if names is None else list(names)
         self.passed_on = 0
         self.shape: Optional[Shape] = None

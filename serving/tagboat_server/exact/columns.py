@@ -59,9 +59,9 @@ def column_transformer(estimator: Any, methods: Sequence[str], compile_one: Comp
             for place, values in zip(part.places, part.program.candidates):
                 candidates[place] = values
     inside = tuple(part.program for part in parts if part.program is not None)
-    return {
-        "transform": Program(estimator, "transform", transform, candidates, parts=inside, frames=True, bind=bind_parts)
-    }
+    alone = all(program.alone for program in inside)
+    program = Program(estimator, "transform", transform, candidates, inside, frames=True, bind=bind_parts, alone=alone)
+    return {"transform": program}
 
 
 def parts_of(estimator: Any, compile_one: Compile) -> list[Part]:

@@ -133,5 +133,6 @@ def chain(estimator: Any, method: str, parts: tuple[Program, ...]) -> Program:
 
         return run_table
 
-    first, dense = parts[0], parts[-1].dense
-    return Program(estimator, method, run, first.candidates, parts, first.missing, first.frames, dense, bind_first)
+    first, dense, alone = parts[0], parts[-1].dense, all(part.alone for part in parts)
+    shape = (first.candidates, parts, first.missing, first.frames, dense)
+    return Program(estimator, method, run, *shape, bind=bind_first, alone=alone)

@@ -146,8 +146,6 @@ def program(compiled: Any, estimator: Any, methods: Sequence[str], dense: bool) 
     if "transform" not in methods:
         return {}
     candidates = [numpy.asarray(categories) for categories in estimator.categories_]
-    return {
-        "transform": Program(
-            estimator, "transform", compiled.transform, candidates, frames=True, dense=dense, bind=compiled.bind
-        )
-    }
+    run, bind = compiled.transform, compiled.bind
+    made = Program(estimator, "transform", run, candidates, frames=True, dense=dense, bind=bind, alone=True)
+    return {"transform": made}

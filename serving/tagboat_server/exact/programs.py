@@ -35,6 +35,8 @@ class Program:
     ``candidates``: for each input column the values worth trying when the program is proved: thresholds, categories.
     ``missing``: whether NaN is worth trying too. ``parts``: the programs inside, proved one by one.
     ``dense``: the answer is the method's sparse one made dense, for a caller that does that anyway.
+    ``alone``: a row's bits do not depend on the rows beside it, so that requests may share a batch. Never said of a
+    product by BLAS, nor of functions like exp that numpy computes by several routines, depending on place and layout.
     ``bind``: makes, for one shape of tables, what runs on those instead of dataframes (see `tables`).
     """
 
@@ -47,6 +49,7 @@ class Program:
     frames: bool = False
     dense: bool = False
     bind: Optional[Bind] = None
+    alone: bool = False
 
     @property
     def width(self) -> int:
@@ -69,6 +72,11 @@ def around(values: Any) -> Array:
         numpy.array([0.0, -0.0, 1.0, -1.5]),
     ]
     return numpy.concatenate(found)
+
+
+def any_infinite(values: Array) -> bool:
+    """Whether a cell is infinite; NaN is not."""
+    return bool(numpy.logical_or.reduce(numpy.isinf(values), axis=None))
 
 
 def all_finite(values: Array) -> bool:

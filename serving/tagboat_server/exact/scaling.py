@@ -12,7 +12,7 @@ from typing import Any, Callable
 import numpy
 
 from tagboat_server.exact import versions
-from tagboat_server.exact.programs import Array, PassOn, Program, Unsupported, around
+from tagboat_server.exact.programs import Array, PassOn, Program, Unsupported, any_infinite, around
 
 Arrays = Callable[[Array], Array]
 
@@ -20,7 +20,7 @@ Arrays = Callable[[Array], Array]
 def floating(batch: Array) -> Array:
     """A copy of our own that is float64, or float32 as it was. Raises `PassOn` for infinity."""
     copy = numpy.array(batch, dtype=batch.dtype if batch.dtype.kind == "f" else numpy.float64)
-    if numpy.isinf(copy).any():
+    if any_infinite(copy):
         raise PassOn
     return copy
 
@@ -126,4 +126,4 @@ def program(estimator: Any, methods: Sequence[str], transform: Arrays, center: A
     middle = numpy.zeros(width) if center is None else center
     spread = numpy.ones(width) if scale is None else scale
     candidates = [around([m - 2 * s, m, m + 0.3 * s, m + s]) for m, s in zip(middle, spread)]
-    return {"transform": Program(estimator, "transform", transform, candidates, missing=True)}
+    return {"transform": Program(estimator, "transform", transform, candidates, missing=True, alone=True)}

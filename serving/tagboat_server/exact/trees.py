@@ -12,7 +12,7 @@ from typing import Any, Callable
 import numpy
 
 from tagboat_server.exact import versions
-from tagboat_server.exact.programs import Array, PassOn, Program, Unsupported, all_finite, around
+from tagboat_server.exact.programs import Array, PassOn, Program, Unsupported, all_finite, any_infinite, around
 from tagboat_server.exact.walking import Nodes, Walk, sum_in_order
 
 CLASSIFIER_METHODS = ("predict", "predict_proba", "predict_log_proba")
@@ -58,7 +58,7 @@ class Forest:
         rows = numpy.ascontiguousarray(batch, dtype=numpy.float32)
         if all_finite(rows):
             return rows, False
-        if not self.missing or numpy.isinf(rows).any():
+        if not self.missing or any_infinite(rows):
             raise PassOn
         return rows, True
 
@@ -205,7 +205,14 @@ def programs(compiled: Forest, methods: Sequence[str]) -> dict[str, Program]:
     for method in methods:
         if method in known:
             run: Callable[[Any], Any] = getattr(compiled, method)
-            found[method] = Program(compiled.estimator, method, run, candidates, missing=compiled.missing)
+            found[method] = Program(
+                compiled.estimator,
+                method,
+                run,
+                candidates,
+                missing=compiled.missing,
+                alone=method != "predict_log_proba",
+            )
     return found
 
 
