@@ -34,8 +34,9 @@ GIT_ENVIRONMENT = {
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The process's environment with Git's configuration pinned, and no GitHub in it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "GITHUB_", "INPUT_"))}
+    """The process's environment with Git's configuration pinned, and neither GitHub nor any other CI in it."""
+    foreign = ("CI", "GIT_", "GITHUB_", "INPUT_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**kept, **GIT_ENVIRONMENT, **more}
 
 

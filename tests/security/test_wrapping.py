@@ -224,7 +224,7 @@ def test_C12_variables_that_name_a_configuration_do_not_reach_uv() -> None:
 
 # C14
 
-BACKEND = """
+BACKEND = r"""
 import json, os, pathlib, zipfile
 seen = pathlib.Path({seen!r})
 def parent():
