@@ -36,7 +36,7 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_anonymous_login: Annotated[bool | None, Meta(description="S3, Azure: no credentials at all.")] = None
     use_ssl: Annotated[bool | None, Meta(description="S3: false for plain HTTP to `endpointurl`.")] = None
     # http
-    auth: Annotated[str | None, Meta(description="HTTP: `basic`, `digest` or `custom`.")] = None
+    auth: Annotated[str | None, Meta(description="HTTP: `basic` or `custom`.")] = None
     user: Annotated[Connection | None, Meta(description="HTTP, SSH: the user.")] = None
     password: Annotated[Secret | None, Meta(description="HTTP, SSH: the password.")] = None
     custom_auth_header: Annotated[str | None, Meta(description="HTTP: the header for `auth: custom`.")] = None
