@@ -169,7 +169,9 @@ class SlotRun:
 
     def _verify(self, release_id: str, revision: Revision, *, smoke: bool = True) -> None:
         requests = self.settings.smoke if smoke else ()
-        with self.journal.step(f"verify {revision.value}", f"{len(requests)} smoke requests"):
+        with self.journal.step(
+            f"verify {revision.value}", f"{len(requests)} smoke request{'' if len(requests) == 1 else 's'}"
+        ):
             verify(lambda request: self.deployer.call(self.slot, request, revision), release_id, requests,
                    self.workspace.read_input)  # fmt: skip
 
