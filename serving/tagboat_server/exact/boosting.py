@@ -94,7 +94,8 @@ class Gradient:
 
     def is_alone(self, method: str) -> bool:
         """Whether an answer is made of sums and comparisons alone."""
-        return method == "decision_function" or (method == "predict" and versions.at_least(1, 4))
+        chosen = self.regression or versions.at_least(1, 4)
+        return method == "decision_function" or (method == "predict" and chosen)
 
     def candidates(self) -> list[Array]:
         """For each feature the thresholds it is split at."""

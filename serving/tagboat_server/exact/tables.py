@@ -71,6 +71,8 @@ def in_new_rows(table: Table, places: Sequence[int]) -> Array:
 
 def in_columns(table: Table, places: Sequence[int]) -> Array:
     """Column by column in memory, as pandas keeps them and as it puts columns of several dtypes together."""
+    if table.matrix is not None and list(places) == list(range(table.width)):
+        return table.matrix.T.copy(order="C").T
     return numpy.stack(plain(table, places)).T
 
 
