@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,10 @@ class World:
 
     @contextmanager
     def dvc(self, *, init: bool = False) -> Iterator[Any]:
-        """DVC itself, in this process: its command line takes a second to start. Its own warnings are its own."""
+        """DVC itself, in this process: its command line takes a second to start. Its own warnings and hints are its own."""
         from dvc.repo import Repo
 
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             with Repo.init(str(self.work)) if init else Repo(str(self.work)) as repo:
                 yield repo
