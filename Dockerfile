@@ -31,7 +31,9 @@ FROM ${BASE}
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates git gpg gpg-agent libgomp1 openssh-client \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* \
+    # Model code runs as this user, never as root (deployers/wrapping/isolation.py).
+    && useradd --system --no-create-home --shell /usr/sbin/nologin tagboat-model
 COPY --from=build /opt/tagboat /opt/tagboat
 # Says to the program that this is the container Action, where no process outlives the step.
 ENV TAGBOAT_CONTAINER=action \

@@ -19,7 +19,7 @@ from deployers.local.files import remove_folder
 from deployers.local.programs import ModelPrograms, Programs, server_environment
 from deployers.local.servers import Server, Servers, await_ready
 from deployers.wrapping.bundle import Bundle
-from deployers.wrapping.isolation import model_user
+from deployers.wrapping.isolation import model_user, reaches
 
 START_TIMEOUT = 120.0
 """Seconds until the server has to be ready."""
@@ -55,6 +55,8 @@ class Preflight:
             folder = Path(tempfile.mkdtemp(prefix="tagboat-preflight-"))
             undo.callback(remove_folder, folder)
             user = model_user()
+            if user is not None and not reaches(user, Path(command[0]), self._bundle.folder / "model.json"):
+                user = None  # wrapping has warned of it already
             if user is not None:
                 folder.chmod(0o711)
             servers = Servers(folder, self._surroundings.clock)
