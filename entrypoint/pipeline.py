@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from deployers.base import Action, Deployer, Health, Lease, Observation, Plan, R
 from deployers.errors import DegradedError, ReleaseFailedError, TagboatError
 from entrypoint.journal import Journal
 from entrypoint.preparation import prepare
-from entrypoint.registry.policy import check_policies, check_unmoved
+from entrypoint.registry.policy import check_policies, check_retirement, check_unmoved
 from entrypoint.registry.resolve import Resolution
 from entrypoint.registry.state import Registry
 from entrypoint.report.verdict import Failure, SlotVerdict, Status
@@ -48,11 +49,15 @@ class SlotRun:
         self.workspace = workspace
         self.slot = slot
         self.orders = orders
-        self.deployer: Deployer = workspace.deployer(slot.target)
         self.settings = workspace.settings(slot)
         self.journal = Journal(workspace.progress)
         self.wanted: Resolution | None = None
         self.before: Observation | None = None
+
+    @cached_property
+    def deployer(self) -> Deployer:
+        """Made at its first use, so that one that cannot be made costs its own slots alone."""
+        return self.workspace.deployer(self.slot.target)
 
     def bring(self) -> SlotVerdict:
         """Bring the slot to what the registry says, prove it, or go back; an error is a verdict too."""
@@ -68,7 +73,7 @@ class SlotRun:
                 if newer := self._overtaken_by(registry):
                     return self._ended(Status.SUPERSEDED, f"{newer} came later and has won on this target")
                 if wanted is None:
-                    return self._retire()
+                    return self._retire(registry)
                 check_policies(self.workspace.repository, wanted, self.workspace.policies)
                 draft = self._draft(wanted)
                 if serves(before, draft):
@@ -106,7 +111,7 @@ class SlotRun:
             return None
         return recorded.name if registry.is_later(recorded.name, self.wanted.tag.name) else None
 
-    def _retire(self) -> SlotVerdict:
+    def _retire(self, registry: Registry) -> SlotVerdict:
         """Nothing is assigned any more: take it down where the target says so, else say what still runs."""
         before = self._before
         if before.health is Health.ABSENT and before.release is None and not before.unfinished:
@@ -116,6 +121,9 @@ class SlotRun:
             self.journal.warn(f"{self.slot}: nothing is assigned any more, but {version} is still served; "
                               f"`prune: true` on the target takes such slots down")  # fmt: skip
             return self._ended(Status.UNCHANGED, "nothing is assigned any more; left running, as the target says")
+        check_retirement(
+            self.workspace.repository, registry, self.slot.artifact, self.slot.stage, self.workspace.policies
+        )
         if self.orders.dry_run:
             return self._ended(Status.UNCHANGED, "nothing is assigned any more: would be taken down")
         for _ in self.journal.follow(self.deployer.remove(self.slot)):

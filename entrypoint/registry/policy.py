@@ -5,10 +5,12 @@ Nothing here trusts the tagged commit: branches are those of the remote, and the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from deployers.base import TagRecord
 from entrypoint.errors import RefusedError
+from entrypoint.registry.events import Event
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.resolve import Resolution
 from entrypoint.registry.signatures import Signers, signer_of
@@ -48,8 +50,23 @@ def check_policies(repository: Repository, resolution: Resolution, policies: Tag
     if policies.require_branch:
         check_branch(repository, resolution, policies.require_branch)
     if policies.require_signature:
-        rule = policies.require_signature
-        check_signatures(repository, resolution, Signers.of(rule.allowed_signers, rule.keyring, repository))
+        check_signatures(repository, resolution.behind, policies.require_signature)
+
+
+def check_retirement(
+    repository: Repository, registry: Registry, artifact: str, stage: str, policies: TagPolicies
+) -> None:
+    """Raise `RefusedError` where nobody who may sign said that the stage is to be empty.
+
+    An empty stage rests on the last event that had a say in it, as a release does on its own; without this an unsigned
+    tag could take down what only a signed one can put up.
+    """
+    state = registry.artifacts.get(artifact)
+    if state is None or stage in state.assignments:
+        return  # not the registry empties the slot but tagboat.yaml, which is trusted
+    last = state.touches.get(stage)
+    if policies.require_signature and last is not None:
+        check_signatures(repository, [last], policies.require_signature)
 
 
 def check_branch(repository: Repository, resolution: Resolution, branch: str) -> None:
@@ -62,9 +79,10 @@ def check_branch(repository: Repository, resolution: Resolution, branch: str) ->
         )
 
 
-def check_signatures(repository: Repository, resolution: Resolution, signers: Signers) -> None:
-    """Raise `RefusedError` unless a listed signer signed every tag behind the release."""
-    for happened in resolution.behind:
+def check_signatures(repository: Repository, events: Iterable[Event], policy: SignaturePolicy) -> None:
+    """Raise `RefusedError` unless a listed signer signed the tag of every event."""
+    signers = Signers.of(policy.allowed_signers, policy.keyring, repository)
+    for happened in events:
         signer_of(repository, happened.tag.name, happened.object_id, signers)
 
 

@@ -274,6 +274,20 @@ def test_a_run_killed_at_any_step_is_finished_by_the_next(world: World, after: s
     assert ask(url, [FLOWER])[1]["x-tagboat-release"] == done.out["slots"][0]["release"]
 
 
+def test_a_target_that_cannot_be_deployed_to_fails_alone(world: World):
+    text = (world.work / "tagboat.yaml").read_text().replace("[here]", "[here, there]")
+    there = '  there: {deployer: local, env: {KEY: "${env:NOT_SET_HERE}"}}\n'
+    world.write("tagboat.yaml", text.replace("stages:", f"{there}stages:"))
+    world.register("v0.1.0", seed=1, stage="dev")
+    for command, fared in ((["deploy", "iris#dev"], "live"), (["reconcile"], "unchanged")):
+        done = world.tagboat(*command)
+        assert done.code == 2
+        ended = {slot["target"]: slot for slot in done.out["slots"]}
+        assert ended["here"]["status"] == fared
+        assert ended["there"]["status"] == "failed"
+        assert "NOT_SET_HERE" in ended["there"]["reason"]
+
+
 def test_a_stage_that_goes_nowhere_is_no_error(world: World):
     world.register("v0.1.0", seed=1, stage="qa")
     done = world.tagboat("deploy", "iris#qa")

@@ -18,7 +18,7 @@ import pytest
 from deployers.base import TagRecord
 from entrypoint.errors import ConfigurationError, NotARegistryTagError, RefusedError, TagboatError, UnsafeContentError
 from entrypoint.registry import writing
-from entrypoint.registry.policy import check_policies, check_unmoved
+from entrypoint.registry.policy import check_policies, check_retirement, check_unmoved
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.resolve import current, resolve, slots_touched
 from entrypoint.registry.state import Registry, read
@@ -377,6 +377,20 @@ def test_T15_an_unsigned_unassignment_brings_no_old_version_back(clone: GitRepos
     clone.tag("m#prod!#9", time=put.time + 1)
     with pytest.raises(RefusedError, match="m#prod!#9"):
         checked(clone, policies)
+
+
+def test_T15_an_unsigned_unassignment_takes_nothing_down(clone: GitRepository, signers: SshSigners) -> None:
+    alice = signers.config("alice", listed=True)
+    signed_release(clone, alice)
+    policies = Policies(require_signature=Signature(str(signers.allowed)))
+    repository, registry = opened(clone, GIT_CONFIG_GLOBAL=alice)
+    check_retirement(repository, writing.unassign(repository, registry, "m", "prod").registry, "m", "prod", policies)
+    clone.git("tag", "-d", "m#prod!#2")
+    repository, registry = opened(clone)
+    clone.tag("m#prod!#9", time=registry.artifacts["m"].assignments["prod"].time + 1)
+    repository, registry = opened(clone)
+    with pytest.raises(RefusedError, match="m#prod!#9"):
+        check_retirement(repository, registry, "m", "prod", policies)
 
 
 def test_T15_a_signature_moved_to_another_tag_fails(clone: GitRepository, signers: SshSigners) -> None:
