@@ -30,10 +30,9 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 class FileLease:
     """A held lease."""
 
-    def __init__(self, path: Path, descriptor: int, slot: Slot) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
-        self._slot = slot
 
     def renew(self) -> None:
         """A lock does not expire; but somebody may have deleted the file, and another run locked a new one."""
@@ -68,7 +67,7 @@ def lease(path: Path, slot: Slot, clock: Callable[[], float]) -> Iterator[FileLe
         owner = Owner(pid=os.getpid(), host=socket.gethostname(), command=_command(), since=clock())
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, msgspec.json.encode(owner), 0)
-        held = FileLease(path, descriptor, slot)
+        held = FileLease(path, descriptor)
         held.renew()
         yield held
     finally:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from deployers.base import Change, Step
+from deployers.base import Change
 from deployers.errors import DegradedError, TagboatError
 
 SEVERITY_OF_EXIT_CODES: Final = (0, 4, 3, 2, 1, 5)
@@ -254,11 +254,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> bytes:
         """The same, encoded."""
         return msgspec.json.encode(self.to_document())
-
-
-def timing(step: Step, seconds: float) -> Timing:
-    """A deployer's step, timed by whoever asked for it."""
-    return Timing(name=step.name, seconds=seconds, detail=step.detail)
 
 
 def _worst_code(codes: Sequence[int]) -> int:

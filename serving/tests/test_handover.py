@@ -89,7 +89,7 @@ def test_no_request_is_lost_while_releases_replace_one_another_under_load(serve,
 
 
 @pytest.mark.slow
-def test_a_server_told_to_end_under_load_answers_everything_it_accepted(serve, linear_bundle):
+def test_a_server_told_to_end_under_load_answers_everything_it_accepted(serve, linear_bundle, wait_until):
     server = serve(linear_bundle, settings={"access-log": False})
     lost, answered = [], []
     ended = threading.Event()
@@ -115,7 +115,7 @@ def test_a_server_told_to_end_under_load_answers_everything_it_accepted(serve, l
     threads = [threading.Thread(target=run) for _ in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(1)
+    wait_until(lambda: len(answered) > 100)
     server.terminate()
     assert server.wait() == 0
     ended.set()

@@ -15,8 +15,6 @@ import numpy
 from tagboat_server.exact import versions
 from tagboat_server.exact.programs import Array, PassOn, Program, Unsupported, all_finite, around
 
-CLASSIFIERS_WITH_PROBABILITIES = {"LogisticRegression", "LogisticRegressionCV", "SGDClassifier"}
-
 
 class Product:
     """``X @ coef_.T + intercept_`` of one fitted estimator."""
