@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any, Callable, TypeVar
 
 from tagboat_server.errors import Rejection
@@ -27,11 +28,7 @@ class Execution:
 
         A call that has begun cannot be stopped: it keeps its thread, and its place, until it ends.
         """
-        if self.in_work >= self.limit:
-            raise Rejection(
-                503, "too many requests wait for the model", reason="overload", headers={"retry-after": "1"}
-            )
-        self.in_work += 1
+        self.take_place()
         future = self.pool.submit(functools.partial(function, *arguments))
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: self.left(loop))
@@ -42,6 +39,23 @@ class Execution:
                 raise
             message = f"the model did not answer within {self.timeout:g} s"
             raise Rejection(504, message, reason="timeout", headers={"retry-after": "1"}) from None
+
+    def take_place(self) -> None:
+        """Count one request more. Raises `Rejection` 503 when too many wait."""
+        if self.in_work >= self.limit:
+            raise Rejection(
+                503, "too many requests wait for the model", reason="overload", headers={"retry-after": "1"}
+            )
+        self.in_work += 1
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Count a request for as long as it waits for a batch. Raises `Rejection` 503 when too many wait."""
+        self.take_place()
+        try:
+            yield
+        finally:
+            self.give_back()
 
     def left(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give a place back; called in whichever thread ended the call."""

@@ -6,6 +6,7 @@ import datetime
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import Any, Optional, TextIO
 
 import msgspec
@@ -29,6 +30,21 @@ class Log:
         except (OSError, ValueError):
             # A log that nobody reads any more must not take the server down.
             pass
+
+    def request(
+        self, scope: Mapping[str, Any], status: int, seconds: float, rows: Optional[int], release: Optional[str]
+    ) -> None:
+        """Write that a request was answered."""
+        self.event(
+            "request",
+            method=scope["method"][:20],
+            path=scope["path"][:200],
+            status=status,
+            seconds=round(seconds, 6),
+            rows=rows,
+            release=release,
+            client=scope["client"][0] if scope.get("client") else None,
+        )
 
     def failure(self, name: str, error: BaseException, **fields: Any) -> None:
         """Write an event with the traceback of what caused it."""

@@ -1,8 +1,8 @@
-"""What Prometheus may ask: requests, rows, failures, the model's own time, and which release this is."""
+"""What Prometheus may ask: requests, rows, failures, the model's own time and answers, and which release this is."""
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Any, Callable, Optional
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -11,6 +11,9 @@ from tagboat_server.spec import Identity
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Seconds."""
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Requests."""
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -21,6 +24,8 @@ class Metrics:
     def __init__(self, identity: Identity, format_name: str) -> None:
         self.registry = CollectorRegistry()
         registry = self.registry
+        self.before_page: list[Callable[[], None]] = []
+        self.answered_as: dict[tuple[str, int], tuple[Any, Any]] = {}
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         self.requests = Counter("tagboat_requests", "Requests answered.", ["method", "status"], registry=registry)
@@ -34,15 +39,38 @@ class Metrics:
         self.model = Histogram(
             "tagboat_model_seconds", "Inside the model.", ["method"], buckets=BUCKETS, registry=registry
         )
+        self.batches = Histogram(
+            "tagboat_batch_requests",
+            "Requests that one call of the model answered together.",
+            ["method"],
+            buckets=BATCHES,
+            registry=registry,
+        )
         self.rows = Counter("tagboat_rows", "Rows given to the model.", ["method"], registry=registry)
         self.refused = Counter(
             "tagboat_validation_failures",
-            "Requests that did not fit the signature.",
-            ["method", "reason"],
+            "Requests that did not fit the signature, by the column that did not.",
+            ["method", "reason", "field"],
             registry=registry,
         )
         self.failures = Counter(
             "tagboat_model_failures", "Exceptions of the model.", ["method", "type"], registry=registry
+        )
+        self.predicted = Counter(
+            "tagboat_predictions",
+            "Answers by class, or by decile of the sample's.",
+            ["method", "bin"],
+            registry=registry,
+        )
+        self.expected = Gauge(
+            "tagboat_predictions_expected", "Each bin's share of the sample's answers.", ["method", "bin"],
+            registry=registry,
+        )  # fmt: skip
+        self.passed_on = Counter(
+            "tagboat_exact_passed_on",
+            "Calls that an exact fast path left to the model's own method.",
+            ["method"],
+            registry=registry,
         )
         self.in_work = Gauge("tagboat_requests_in_work", "Requests at the model or waiting for it.", registry=registry)
         self.connections = Gauge("tagboat_connections", "Open connections.", registry=registry)
@@ -65,6 +93,21 @@ class Metrics:
         self.in_work.set_function(in_work)
         self.ready.set_function(ready)
 
+    def answered(self, method: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        kept = self.answered_as.get((method, status))
+        if kept is None:
+            kept = (self.requests.labels(method, str(status)), self.latency.labels(method))
+            self.answered_as[method, status] = kept
+        kept[0].inc()
+        kept[1].observe(seconds)
+
+    def refuse(self, method: str, reason: str, field: Optional[str]) -> None:
+        """Count a request that did not fit. ``field``: a column of the model's, never a name of the client's."""
+        self.refused.labels(method, reason, field or "").inc()
+
     def page(self) -> bytes:
         """The text that Prometheus scrapes."""
+        for act in self.before_page:
+            act()
         return generate_latest(self.registry)

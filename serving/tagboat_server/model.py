@@ -39,19 +39,33 @@ REQUIREMENTS = {
 
 @dataclasses.dataclass(frozen=True)
 class LoadedMethod:
-    """One method of a model. ``call`` takes what the decoder of ``signature.input`` makes, and may block."""
+    """One method of a model. ``call`` takes what the decoder of ``signature.input`` makes, and may block.
+
+    ``quick``: it is native code that never waits for anything, so that it may run on the event loop where it takes
+    little time. ``alone``: a row's answer does not depend on the rows beside it, to the bit, so that several requests
+    may be answered together. ``tables``: it takes an `exact.Table` instead of a dataframe.
+    """
 
     call: Callable[[Any], Any]
     signature: Method
+    quick: bool = False
+    alone: bool = False
+    tables: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory. ``warnings``: what a person should know of how it was loaded."""
+    """A model in memory. ``warnings``: what a person should know of how it was loaded.
+
+    ``estimator``: the scikit-learn object whose own methods these are, where they are. ``forkable``: whether a process
+    may fork after loading it.
+    """
 
     format: str
     methods: Mapping[str, LoadedMethod]
     warnings: tuple[str, ...] = ()
+    estimator: Any = None
+    forkable: bool = True
 
 
 def libraries() -> dict[str, str]:

@@ -13,6 +13,7 @@ request. Here, to drain is:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -176,21 +177,27 @@ class Server(uvicorn.Server):
             accepting.close()
         self.accepting.clear()
         self.state.listening.clear()
-        for listener in kept.values():
-            for _ in range(BACKLOG):
-                try:
-                    accepted, _ = listener.accept()
-                except OSError:
-                    break
-                accepted.setblocking(False)
-                await self.loop.connect_accepted_socket(self.make_connection, accepted)
-            listener.close()
+        # All that is queued in one go: whoever is answered meanwhile connects anew, and the queue would never be empty.
+        accepted = [taken for listener in kept.values() for taken in take_queued(listener)]
+        for connection in accepted:
+            await self.loop.connect_accepted_socket(self.make_connection, connection)
         await self.turns()
 
     async def turns(self) -> None:
         """Let the event loop make connections of what it has accepted."""
         for _ in range(5):
             await asyncio.sleep(0)
+
+
+def take_queued(listener: socket.socket) -> list[socket.socket]:
+    """Accept what the kernel has queued, then close the listening socket."""
+    taken = []
+    with listener, contextlib.suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            taken.append(connection)
+    return taken
 
 
 def descriptors() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import socket
 import sys
@@ -10,14 +11,13 @@ from pathlib import Path
 from typing import Optional
 
 from tagboat_server import formats
-from tagboat_server.app import Application
+from tagboat_server.acceleration import accelerate
+from tagboat_server.assembly import assemble, read_sample, sample_rows
 from tagboat_server.control import Control
 from tagboat_server.errors import ModelError
-from tagboat_server.execution import Execution
 from tagboat_server.listening import bind_tcp, bind_unix, identity_of, remove_own
 from tagboat_server.logs import Log, take_over
-from tagboat_server.metrics import Metrics
-from tagboat_server.model import LoadedMethod, LoadedModel
+from tagboat_server.model import LoadedModel
 from tagboat_server.server import Server, new_event_loop
 from tagboat_server.spec import Bundle, Identity, Settings
 from tagboat_server.state import State
@@ -51,9 +51,9 @@ def run(
         if control is not None:
             told = Control(control, state)
         model = load(folder, bundle, log)
-        metrics = Metrics(identity, model.format)
-        execution = Execution(threads=settings.threads, limit=settings.concurrency, timeout=settings.request_timeout)
-        app = Application(model, state, settings, metrics, execution, log)
+        sample = read_sample(folder, bundle)
+        model = accelerate(model, sample_rows(sample, model), os.environ, log)
+        app, execution, metrics = assemble(model, sample, identity, settings, state, log)
         server = Server(app, state, settings, log)
         metrics.watch(
             connections=lambda: len(server.server_state.connections),
@@ -93,7 +93,8 @@ def load(folder: Path, bundle: Bundle, log: Log) -> LoadedModel:
     missing = sorted(set(bundle.methods) - set(model.methods))
     if missing:
         raise ModelError(f"the model no longer has {', '.join(missing)}", where="model.json")
-    methods: dict[str, LoadedMethod] = {
-        name: LoadedMethod(model.methods[name].call, signature) for name, signature in bundle.methods.items()
+    methods = {
+        name: dataclasses.replace(model.methods[name], signature=signature)
+        for name, signature in bundle.methods.items()
     }
-    return LoadedModel(model.format, methods, model.warnings)
+    return dataclasses.replace(model, methods=methods)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Optional
+from typing import Literal, Optional
 
 import msgspec
 
@@ -32,6 +32,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     commit: Optional[str] = None
     digest: Optional[str] = None
     format: Optional[str] = None
+    sample: Optional[str] = None
     methods: dict[str, Method] = {}
     code: tuple[str, ...] = ()
 
@@ -63,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """Requests in work or waiting for the model at once; more are answered with 503."""
     threads: int = 1
     """Calls of the model that run side by side."""
+    batching: Literal["auto", "on", "off"] = "auto"
+    """Whether requests that arrive together are answered by one call: where that keeps every bit, always, never."""
     blas_threads: int = 1
     """Threads that one call of the model may use inside BLAS and OpenMP."""
     request_timeout: float = 60.0
@@ -116,7 +119,7 @@ def read_bundle(folder: Path) -> Bundle:
         raise SettingsError(str(error), where=str(file)) from None
     if bundle.schema != SCHEMA:
         raise SettingsError(f"schema {bundle.schema} is not known to this server", where=str(file))
-    for path in (bundle.model, *bundle.code):
+    for path in (bundle.model, *bundle.code, *([bundle.sample] if bundle.sample else [])):
         if Path(path).is_absolute() or ".." in Path(path).parts:
             raise SettingsError(f"the path {path!r} leaves the bundle", where=str(file))
     return bundle

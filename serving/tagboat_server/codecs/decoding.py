@@ -38,12 +38,12 @@ Decoder = Callable[[bytes], Input]
 """From a body to a checked input. Raises `Rejection`."""
 
 
-def decoder_for(signature: Signature) -> Decoder:
-    """The decoder of a signature, made once at load."""
+def decoder_for(signature: Signature, *, tables: bool = False) -> Decoder:
+    """The decoder of a signature, made once at load. ``tables``: the model takes an `exact.Table` for a dataframe."""
     if isinstance(signature, Frame):
-        from tagboat_server.codecs.frames import FrameDecoder
+        from tagboat_server.codecs.frames import FrameDecoder, TableDecoder
 
-        return FrameDecoder(signature)
+        return TableDecoder(signature) if tables else FrameDecoder(signature)
     if isinstance(signature, Tensor):
         from tagboat_server.codecs.tensors import TensorDecoder
 

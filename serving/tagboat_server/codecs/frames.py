@@ -10,6 +10,7 @@ from typing import Any, Optional, Union
 import msgspec
 import numpy
 
+from tagboat_server import exact
 from tagboat_server.codecs.cells import UNSET, family, json_type, to_array
 from tagboat_server.codecs.decoding import Body, Input
 from tagboat_server.errors import MissingLibraryError, Rejection
@@ -140,6 +141,18 @@ class FrameDecoder:
             frame = self.pandas.DataFrame(by_place)
             frame.columns = self.labels
         return Input(frame.set_index(self.index) if self.index else frame, rows)
+
+
+class TableDecoder:
+    """From a body to a table that never becomes a dataframe, for models that can do without."""
+
+    def __init__(self, signature: Frame) -> None:
+        self.table = Table(signature.columns)
+
+    def __call__(self, body: bytes) -> Input:
+        """The checked table."""
+        columns, rows = self.table(body)
+        return Input(exact.Table(columns), rows)
 
 
 def field_of(name: str, cell: Any, column: Column) -> Any:

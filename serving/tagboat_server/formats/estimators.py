@@ -49,7 +49,7 @@ def wrap(estimator: Any, name: str, path: Path, warnings: Sequence[str]) -> Load
             where=path.name,
             hint=f"A model has at least one of {', '.join(METHODS)}.",
         )
-    return LoadedModel(name, methods, tuple(warnings))
+    return LoadedModel(name, methods, tuple(warnings), estimator=estimator)
 
 
 def make_fit(estimator: Any) -> None:

@@ -49,10 +49,10 @@ class MlemFormat:
             model = unpickled(document, file)
             methods = offered(model, described) if model is not None else {}
             if set(methods) != set(described):
-                methods = with_mlem(file, described, document)
+                model, methods = None, with_mlem(file, described, document)
         if "__call__" in methods and "predict" not in methods:
             methods = {**methods, "predict": methods["__call__"]}
-        return LoadedModel(self.name, methods, tuple(warnings))
+        return LoadedModel(self.name, methods, tuple(warnings), estimator=model)
 
 
 def metadata_file(path: Path) -> Optional[Path]:

@@ -1,115 +1,68 @@
 """Our own protocol: ``POST /<method>`` with ``{"data": …}``, answered by ``{"predictions": …, "release": …}``.
 
-``data`` is a list of records, an object of columns, or a list of rows.
+``data`` is a list of records, an object of columns, or a list of rows. Each method also stands at
+``/methods/<method>``, where no other protocol ever speaks.
 """
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Mapping
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Optional
 
 import msgspec
 
-from tagboat_server.codecs import Decoder, decoder_for, encode
+from tagboat_server.calling import Call
+from tagboat_server.codecs import encode
 from tagboat_server.errors import Rejection
-from tagboat_server.execution import Execution
-from tagboat_server.logs import Log
-from tagboat_server.metrics import Metrics
-from tagboat_server.model import LoadedMethod
-from tagboat_server.signature import Anything
+from tagboat_server.protocols.base import JSON, Context, Request, Response, Route
 
 JSON_TYPES = (b"application/json", b"text/json")
 
 
-class Answer(NamedTuple):
-    """A finished answer's body and how many rows it is about."""
+def routes(context: Context) -> dict[str, Route]:
+    """Every method at its two paths."""
+    found: dict[str, Route] = {}
+    for name, call in context.calls.items():
+        found[f"/methods/{name}"] = found[f"/{name}"] = NativeMethod(call, context.identity.release)
+    return found
 
-    body: bytes
-    rows: int
 
-
-class NativeMethod:
+class NativeMethod(Route):
     """One method of the model, by our protocol."""
 
-    def __init__(
-        self,
-        name: str,
-        method: LoadedMethod,
-        *,
-        release: Optional[str],
-        execution: Execution,
-        metrics: Metrics,
-        log: Log,
-    ) -> None:
-        self.name = name
-        self.method = method
-        self.decode: Decoder = decoder_for(method.signature.input)
-        self.checked = not isinstance(method.signature.input, Anything)
-        self.execution = execution
-        self.metrics = metrics
-        self.log = log
-        self.rows = metrics.rows.labels(name)
-        self.model_seconds = metrics.model.labels(name)
+    def __init__(self, call: Call, release: Optional[str]) -> None:
+        self.call = call
+        self.label = call.name
         self.tail = b',"release":' + msgspec.json.encode(release) + b"}"
 
-    async def __call__(self, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
-        """Answer one request. Raises `Rejection`."""
-        check_content(headers)
-        answer: Answer = await self.execution.run(self.work, body)
-        self.rows.inc(answer.rows)
-        return answer
-
-    def work(self, body: bytes) -> Answer:
-        """Decode, predict, encode; in a thread of the model's."""
-        taken = self.decode(body)
-        started = time.perf_counter()
-        result = self.guarded(self.method.call, taken.value)
-        self.model_seconds.observe(time.perf_counter() - started)
-        return Answer(b'{"predictions":' + self.guarded(encode, result) + self.tail, taken.rows)
-
-    def guarded(self, call: Callable[[Any], Any], value: Any) -> Any:
-        """Call, and turn what the model raises into an answer.
-
-        A ValueError says that the model does not take these values (an unknown category, say), and so does a
-        TypeError where no signature has checked the input: 422 with the model's own words. Anything else is the
-        model's failure: 500 with an id that the log has beside the traceback.
-        """
-        try:
-            return call(value)
-        except Exception as error:  # noqa: BLE001 - a model may raise anything
-            kind = type(error).__name__
-            self.metrics.failures.labels(self.name, kind).inc()
-            if isinstance(error, ValueError) and kind != "NotFittedError" and call is not encode:
-                raise Rejection(
-                    422, f"the model refuses the input: {first_line(error)}", path="data", reason="model"
-                ) from None
-            if isinstance(error, (TypeError, KeyError)) and not self.checked and call is not encode:
-                raise Rejection(
-                    422, f"the model cannot take this input: {kind}: {first_line(error)}", path="data", reason="model"
-                ) from None
-            identity = secrets.token_hex(8)
-            self.log.failure("model-failed", error, method=self.name, id=identity)
-            raise Rejection(
-                500,
-                f"the model failed with {kind}",
-                kind=kind,
-                identity=identity,
-                reason="model-failed",
-                hint="The server's log has the traceback under this id.",
-            ) from None
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request."""
+        check_content(request.headers)
+        call = self.call
+        taken = await call.apart(len(request.body), call.decode, request.body)
+        result = await call.run(taken)
+        predictions = await call.apart(getattr(result, "nbytes", 0), encoded, call, result)
+        return Response(200, JSON, b'{"predictions":' + predictions + self.tail, (), taken.rows)
 
 
-def first_line(error: BaseException) -> str:
-    """An error's own words, shortened."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+def encoded(call: Call, result: object) -> bytes:
+    """A result as JSON. Raises `Rejection` 500 for what has no form in JSON."""
+    made: bytes = call.guarded(encode, result, of_input=False)
+    return made
 
 
 def check_content(headers: Mapping[bytes, bytes]) -> None:
     """Refuse a body that says it is not JSON, or that is compressed. Without a content type it is taken for JSON."""
-    content, _, parameters = headers.get(b"content-type", b"").partition(b";")
+    given = headers.get(b"content-type", b"")
+    if given != JSON and given:
+        check_type(given)
+    if b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() not in {b"identity", b""}:
+        raise Rejection(415, "compressed bodies are not taken", headers={"accept-encoding": "identity"})
+
+
+def check_type(given: bytes) -> None:
+    """Refuse a content type other than JSON in UTF-8."""
+    content, _, parameters = given.partition(b";")
     content = content.strip().lower()
     if content and content not in JSON_TYPES and not content.endswith(b"+json"):
         shown = content.decode("latin-1")[:100]
@@ -119,5 +72,3 @@ def check_content(headers: Mapping[bytes, bytes]) -> None:
         name in charset for name in (b"charset=utf-8", b"charset=utf8", b"charset=us-ascii")
     ):
         raise Rejection(415, "the body must be UTF-8", hint="Leave charset away, or set it to utf-8.")
-    if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"identity", b""}:
-        raise Rejection(415, "compressed bodies are not taken", headers={"accept-encoding": "identity"})

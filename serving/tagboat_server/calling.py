@@ -1,0 +1,154 @@
+"""A method of the model, to be called by any protocol: alone or in a batch, on the event loop or in a thread."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any, Callable, Optional
+
+from tagboat_server.batching import Batches, can_join
+from tagboat_server.codecs import Decoder, Input, decoder_for
+from tagboat_server.errors import Rejection
+from tagboat_server.execution import Execution
+from tagboat_server.logs import Log
+from tagboat_server.metrics import Metrics
+from tagboat_server.model import LoadedMethod
+from tagboat_server.pace import Pace
+from tagboat_server.predictions import Predictions
+from tagboat_server.signature import Anything, Frame, Signature, Tensors
+
+SMALL = 512 * 1024
+"""Bytes that are read or written on the event loop; it takes one or two milliseconds."""
+
+AUTO, ON, OFF = "auto", "on", "off"
+
+
+class Call:
+    """One method of the model. ``decode``: from our own protocol's body to what `run` takes."""
+
+    def __init__(
+        self,
+        name: str,
+        method: LoadedMethod,
+        *,
+        execution: Execution,
+        metrics: Metrics,
+        log: Log,
+        batching: str = AUTO,
+        predictions: Optional[Predictions] = None,
+    ) -> None:
+        self.name = name
+        self.method = method
+        self.signature = method.signature
+        self.decode: Decoder = decoder_for(method.signature.input, tables=method.tables)
+        self.checked = not isinstance(method.signature.input, Anything)
+        self.fields = fields_of(method.signature.input)
+        self.execution = execution
+        self.metrics = metrics
+        self.log = log
+        self.pace = Pace()
+        self.rows = metrics.rows.labels(name)
+        self.model_seconds = metrics.model.labels(name)
+        self.predictions = predictions
+        self.batches: Optional[Batches] = None
+        if batching == ON or (batching == AUTO and method.alone):
+            self.batches = Batches(self.call, metrics.batches.labels(name).observe)
+
+    async def run(self, taken: Input) -> Any:
+        """The model's answer. Raises `Rejection`."""
+        if self.batches is not None and can_join(taken.value):
+            with self.execution.place():
+                result = await self.batches.answer(taken)
+        else:
+            result = await self.call(taken)
+        self.rows.inc(taken.rows)
+        if self.predictions is not None:
+            self.predictions.note(result)
+        return result
+
+    async def call(self, taken: Input) -> Any:
+        """Call the model: here where that is known to be quick, else in a thread."""
+        if self.method.quick and self.pace.is_quick(taken.rows):
+            started = time.perf_counter()
+            result = self.guarded(self.method.call, taken.value)
+            seconds = time.perf_counter() - started
+            self.pace.note(taken.rows, seconds)
+        else:
+            result, seconds = await self.execution.run(self.work, taken)
+        self.model_seconds.observe(seconds)
+        return result
+
+    def work(self, taken: Input) -> tuple[Any, float]:
+        """Call the model in a thread of its own; also says how many seconds that took.
+
+        What is learned for `pace` is the thread's own time: it does not count the waiting for other threads.
+        """
+        started, own = time.perf_counter(), time.thread_time()
+        result = self.guarded(self.method.call, taken.value)
+        self.pace.note(taken.rows, time.thread_time() - own)
+        return result, time.perf_counter() - started
+
+    def field_of(self, path: Optional[str]) -> Optional[str]:
+        """The column of the model's that a refusal's path ends in, if it does."""
+        if path is None:
+            return None
+        end = path.rpartition("]")[0].rpartition("[")[2] if path.endswith("]") else path.rpartition(".")[2]
+        if end in self.fields:
+            return end
+        if path.endswith("]") and path.count("[") == 2 and end.isdigit() and int(end) < len(self.fields):
+            return self.fields[int(end)]
+        name = path.partition("[")[0].rpartition(".")[2]
+        return name if name in self.fields else None
+
+    async def apart(self, size: int, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Read or write ``size`` bytes: here when they are few, else in a thread."""
+        if size <= SMALL:
+            return function(*arguments)
+        return await self.execution.run(function, *arguments)
+
+    def guarded(self, call: Callable[[Any], Any], value: Any, *, of_input: bool = True) -> Any:
+        """Call, and turn what the model raises into an answer.
+
+        A ValueError says that the model does not take these values (an unknown category, say), and so does a
+        TypeError where no signature has checked the input: 422 with the model's own words. Anything else is the
+        model's failure: 500 with an id that the log has beside the traceback. ``of_input``: False where a result is
+        written, which is never the sender's fault.
+        """
+        try:
+            return call(value)
+        except Exception as error:  # noqa: BLE001 - a model may raise anything
+            kind = type(error).__name__
+            self.metrics.failures.labels(self.name, kind).inc()
+            if isinstance(error, ValueError) and kind != "NotFittedError" and of_input:
+                raise Rejection(
+                    422, f"the model refuses the input: {first_line(error)}", path="data", reason="model"
+                ) from None
+            if isinstance(error, (TypeError, KeyError)) and not self.checked and of_input:
+                raise Rejection(
+                    422, f"the model cannot take this input: {kind}: {first_line(error)}", path="data", reason="model"
+                ) from None
+            identity = secrets.token_hex(8)
+            self.log.failure("model-failed", error, method=self.name, id=identity)
+            raise Rejection(
+                500,
+                f"the model failed with {kind}",
+                kind=kind,
+                identity=identity,
+                reason="model-failed",
+                hint="The server's log has the traceback under this id.",
+            ) from None
+
+
+def fields_of(taken: Signature) -> tuple[str, ...]:
+    """The names of a signature's columns or inputs, in their order; none for an array."""
+    if isinstance(taken, Frame):
+        return tuple(str(column.name) for column in taken.columns)
+    if isinstance(taken, Tensors):
+        return tuple(tensor.name for tensor in taken.inputs)
+    return ()
+
+
+def first_line(error: BaseException) -> str:
+    """An error's own words, shortened."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
