@@ -196,7 +196,7 @@ def test_metrics_count_requests_rows_and_refusals(server):
     assert grown('tagboat_requests_total{method="predict",status="200"}') == 1
     assert grown('tagboat_requests_total{method="predict",status="422"}') == 1
     assert grown('tagboat_rows_total{method="predict"}') == 3
-    assert grown('tagboat_validation_failures_total{field="",method="predict",reason="type"}') == 1
+    assert grown('tagboat_validation_failures_total{field="sepal_length",method="predict",reason="type"}') == 1
     assert grown('tagboat_request_seconds_count{method="predict"}') == 2
     release = 'tagboat_release_info{artifact="iris",format="sklearn-joblib",release="r1",stage="dev",version="v0.1.0"}'
     assert after[release] == 1
