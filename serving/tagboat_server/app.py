@@ -69,12 +69,17 @@ class Application:
 
     async def respond(self, response: Response, scope: Scope, send: Send) -> None:
         """Send an answer."""
-        headers: list[tuple[bytes, bytes]] = [
-            (b"content-type", response.content_type),
-            (b"content-length", str(len(response.body)).encode()),
-            *response.headers,
-        ]
-        if self.state.draining and last_of_connection(scope):
+        connection = scope.get("tagboat.connection")
+        cycle = scope.get("tagboat.cycle")
+        last = self.state.draining and (connection is None or not connection.pipeline)
+        headers = [(b"content-type", response.content_type), *response.headers]
+        if cycle is not None and not cycle.flow.write_paused:
+            if not cycle.disconnected:
+                cycle.keep_alive = cycle.keep_alive and not last
+                connection.answer(cycle, response.status, headers, response.body)
+            return
+        headers.append((b"content-length", str(len(response.body)).encode()))
+        if last:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
@@ -134,9 +139,3 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int
 def too_large(limit: int) -> Rejection:
     """The answer to a body above the limit."""
     return Rejection(413, f"the body is larger than {limit} bytes", reason="size")
-
-
-def last_of_connection(scope: Scope) -> bool:
-    """Whether no further request has already arrived on the connection, so that closing it after this loses none."""
-    connection = scope.get("tagboat.connection")
-    return connection is None or not connection.pipeline

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Callable, Optional
 
@@ -20,6 +21,10 @@ from tagboat_server.spec import Settings
 IDLE_ENOUGH = 1.0
 """Seconds that a connection has been idle before it may be closed for a newer one."""
 
+STATUS_LINES = {int(each): f"HTTP/1.1 {int(each)} {each.phrase}\r\n".encode() for each in HTTPStatus}
+
+LAST = b"content-length: %d\r\nconnection: close\r\n\r\n"
+
 PIPELINED = 32
 """Requests that may wait on one connection behind the one being answered."""
 
@@ -27,9 +32,12 @@ PIPELINED = 32
 class Connection(HttpToolsProtocol):
     """One connection. Made by `connection_factory`, which binds ``settings`` and ``limit``."""
 
-    def __init__(self, *arguments: Any, settings: Settings, limit: Callable[[], int], **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, settings: Settings, limit: Callable[[], int], joined: list[Any], **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
         self.settings = settings
+        self.joined = joined
         self.limit = limit
         self.deadline: Optional[asyncio.TimerHandle] = None
         self.write_deadline: Optional[asyncio.TimerHandle] = None
@@ -89,19 +97,29 @@ class Connection(HttpToolsProtocol):
         return True
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; a request's first ones start its time."""
+        """Take bytes."""
         if self.transport.is_closing():
             return
         if not self.in_body and not self.in_head:
             self.in_head = True
             self.head_bytes = 0
-            self.set_deadline(self.settings.header_timeout, functools.partial(self.expire, "headers"))
+            self.clear_deadline()
         self.begun = False
         super().data_received(data)
-        if self.in_head and not self.begun and not self.transport.is_closing():
-            self.head_bytes += len(data)
+        if (self.in_head or self.in_body) and not self.transport.is_closing():
+            self.await_rest(len(data))
+
+    def await_rest(self, size: int) -> None:
+        """Bound what has arrived in part, after ``size`` more bytes; a request that arrives at once needs no timer."""
+        if self.in_head:
+            if not self.begun:
+                self.head_bytes += size
             if self.head_bytes > self.settings.max_header:
                 self.refuse(431, f"the headers are larger than {self.settings.max_header} bytes")
+            elif self.deadline is None:
+                self.set_deadline(self.settings.header_timeout, functools.partial(self.expire, "headers"))
+        elif self.deadline is None:
+            self.set_deadline(self.settings.body_timeout, functools.partial(self.expire, "body"))
 
     def on_message_begin(self) -> None:
         """Let the application see its connection."""
@@ -112,16 +130,19 @@ class Connection(HttpToolsProtocol):
         self.scope["tagboat.connection"] = self  # type: ignore[typeddict-unknown-key]
 
     def on_headers_complete(self) -> None:
-        """Start the time of the body."""
+        """Begin with the body."""
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > self.settings.max_header:
             self.refuse(431, f"the headers are larger than {self.settings.max_header} bytes")
             return
         self.in_head = False
         self.in_body = True
-        self.set_deadline(self.settings.body_timeout, functools.partial(self.expire, "body"))
+        self.clear_deadline()
         super().on_headers_complete()
-        self.asked = [*self.unanswered(), self.cycle]
+        self.scope["tagboat.cycle"] = self.cycle  # type: ignore[typeddict-unknown-key]
+        if self.asked and self.asked[-1].response_complete:
+            self.asked = []
+        self.asked.append(self.cycle)
         if len(self.pipeline) > PIPELINED:
             self.cut()
 
@@ -137,7 +158,7 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Stop the time of the body."""
+        """The request is whole."""
         if self.transport.is_closing():
             return
         self.in_body = False
@@ -174,6 +195,37 @@ class Connection(HttpToolsProtocol):
             self.cut()
         else:
             self.refuse(408, f"the {part} of the request took too long")
+
+    def answer(self, cycle: Any, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        """Answer whole and in one write, for which `cycle.send` needs two, and looks for line breaks in our own words.
+
+        ``headers`` have neither a length nor a connection's fate, and nobody but us has made them.
+        """
+        head = [STATUS_LINES[status], self.common_headers()]
+        for name, value in headers:
+            if b"\n" in value or b"\r" in value:
+                raise ValueError("a header of several lines")
+            head += (name, b": ", value, b"\r\n")
+        head.append(b"content-length: %d\r\n\r\n" % len(body) if cycle.keep_alive else LAST % len(body))
+        if cycle.scope["method"] != "HEAD":
+            head.append(body)
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        self.transport.write(b"".join(head))
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+
+    def common_headers(self) -> bytes:
+        """The headers of every answer, joined once for each list of them that uvicorn makes (every second)."""
+        given = self.server_state.default_headers
+        known = self.joined
+        if known[0] is not given:
+            known[:] = given, b"".join(name + b": " + value + b"\r\n" for name, value in given)
+        made: bytes = known[1]
+        return made
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, as uvicorn does, but in our form."""
@@ -242,4 +294,4 @@ class Connection(HttpToolsProtocol):
 
 def connection_factory(settings: Settings, limit: Callable[[], int]) -> Callable[..., Connection]:
     """What uvicorn makes connections with."""
-    return functools.partial(Connection, settings=settings, limit=limit)
+    return functools.partial(Connection, settings=settings, limit=limit, joined=[None, b""])

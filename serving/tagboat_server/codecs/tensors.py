@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Optional
 
 import msgspec
@@ -54,7 +56,7 @@ def to_tensor(value: Any, dtype: str, shape: Sequence[Optional[int]], path: str)
                 message = f"expected a list of {size} values as in the first, got {len(part)}"
                 raise Rejection(422, message, path=f"{path}[{place}]" if depth == 1 else path, reason="ragged")
         flat = [cell for part in flat for cell in part]
-    width = int(numpy.prod(lengths[1:])) if len(lengths) > 1 else 1
+    width = math.prod(lengths[1:])
     place_of = f"{path}[{{}}]" if width == 1 else path
     array = numpy.asarray(to_array(flat, dtype, place_of))
     return array.reshape(lengths)
@@ -67,14 +69,26 @@ class TensorDecoder:
         self.dtype = signature.dtype
         self.shape = signature.shape
         self.body = Body(nested_type(signature.dtype, signature.shape, nullable=signature.nullable))
+        self.width = width_of(signature)
 
     def __call__(self, body: bytes) -> Input:
         """The checked array."""
         data = self.body(body)
         if self.shape and not data:
             raise Rejection(422, "there are no rows", path="data", reason="empty")
+        if self.width is not None:
+            rows = len(data)
+            flat = numpy.fromiter(chain.from_iterable(data), numpy.float64, rows * self.width)
+            return Input(flat.reshape(rows, self.width), rows)
         array = to_tensor(data, self.dtype, self.shape, "data")
         return Input(array, len(array) if self.shape else 1)
+
+
+def width_of(signature: Tensor) -> Optional[int]:
+    """The width of a plain matrix: rows of float64 whose number of cells has been checked; None for all else."""
+    plain = signature.dtype == "float64" and not signature.nullable and len(signature.shape) == 2
+    width = signature.shape[1] if plain else None
+    return width if signature.shape and signature.shape[0] is None and width is not None and width <= LONGEST else None
 
 
 def tensors_decoder(signature: Tensors) -> Decoder:

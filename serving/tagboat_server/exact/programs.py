@@ -10,6 +10,7 @@ gives, bit for bit.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
@@ -76,9 +77,14 @@ def around(values: Any) -> Array:
 
 def any_infinite(values: Array) -> bool:
     """Whether a cell is infinite; NaN is not."""
-    return bool(numpy.logical_or.reduce(numpy.isinf(values), axis=None))
+    return not sum_is_finite(values) and bool(numpy.logical_or.reduce(numpy.isinf(values), axis=None))
 
 
 def all_finite(values: Array) -> bool:
     """Whether no cell is NaN or infinite."""
-    return bool(numpy.logical_and.reduce(numpy.isfinite(values), axis=None))
+    return sum_is_finite(values) or bool(numpy.logical_and.reduce(numpy.isfinite(values), axis=None))
+
+
+def sum_is_finite(values: Array) -> bool:
+    """Whether the sum of all cells is finite: then every cell is, and most often that is all there is to ask."""
+    return math.isfinite(numpy.add.reduce(values, axis=None))
