@@ -6,13 +6,13 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import msgspec
 
-from tagboat_server import __version__
+from tagboat_server import __version__, processors
 from tagboat_server.errors import ServerError, SettingsError
 from tagboat_server.spec import Settings, read_bundle, read_identity, read_settings
 
@@ -101,18 +101,20 @@ def serve(options: argparse.Namespace) -> int:
         settings = read_settings(os.environ)
         identity = read_identity(bundle, os.environ)
         pin_threads(settings, os.environ)
-        # Not before: this imports NumPy, which reads the variables once.
-        from tagboat_server.serving import run
+        where = {
+            "tcp": (options.host, options.port) if options.port is not None else None,
+            "uds": options.uds,
+            "control": options.control,
+        }
+        count = workers_of(settings, os.environ)
+        if count is not None:
+            from tagboat_server import workers
 
-        return run(
-            folder,
-            bundle,
-            identity,
-            settings,
-            tcp=(options.host, options.port) if options.port is not None else None,
-            uds=options.uds,
-            control=options.control,
-        )
+            return workers.run(folder, identity, settings, count, **where)
+        # Not before: this imports NumPy, which reads the variables once.
+        from tagboat_server import serving
+
+        return serving.run(folder, bundle, identity, settings, **where)
     except ServerError as error:
         sys.stderr.write(msgspec.json.encode({"event": "failed", **error.document()}).decode() + "\n")
         return 2
@@ -124,6 +126,18 @@ def pin_threads(settings: Settings, environment: Any) -> None:
         environment.setdefault(name, str(settings.blas_threads))
     # A line for each series that says when it began: prometheus-client's default, and of no use here.
     environment.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "true")
+
+
+def workers_of(settings: Settings, environment: Mapping[str, str]) -> Optional[int]:
+    """How many workers there shall be under a supervisor; None for one process without.
+
+    ``auto`` leaves each call of the model the processors that its threads want.
+    """
+    if settings.workers != "auto":
+        return settings.workers if settings.workers > 1 else None
+    given = environment.get("OMP_NUM_THREADS", "")
+    inside = int(given) if given.isdecimal() and int(given) else settings.blas_threads
+    return max(1, processors.allowed() // (settings.threads * inside))
 
 
 def add_code(folders: list[Path]) -> None:

@@ -12,38 +12,93 @@ line by SCM_RIGHTS. A thread of its own, so that it answers while a model loads.
 
 from __future__ import annotations
 
-import array
 import asyncio
+import concurrent.futures
 import contextlib
 import os
 import socket
 import threading
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Optional, Protocol
 
 import msgspec
 
+from tagboat_server.channel import LONGEST, Document, receive, send
 from tagboat_server.errors import ListenError
 from tagboat_server.listening import address_of, bind_unix, identity_of, remove_own
-from tagboat_server.server import Server
 from tagboat_server.state import State
+
+if TYPE_CHECKING:
+    from tagboat_server.server import Server
 
 PATIENCE = 5.0
 """Seconds that a client of the control socket may take for anything."""
 
-LONGEST = 64 * 1024
-"""Bytes of a line."""
+Answer = tuple[Document, Optional[socket.socket]]
 
-Answer = tuple[dict[str, Any], Optional[socket.socket]]
+
+class Controlled(Protocol):
+    """What answers for itself: one server, or one that stands for several. Called from any thread."""
+
+    def status(self) -> Document:
+        """How it stands."""
+
+    def loaded(self) -> bool:
+        """Whether it can be asked for anything else."""
+
+    def share(self) -> socket.socket:
+        """A copy of the listening socket. Raises `ListenError`."""
+
+    def listen(self, listener: socket.socket) -> str:
+        """Accept there from now on; returns the address. Raises `ListenError`."""
+
+    def drain(self, grace: Optional[float]) -> None:
+        """Drain; None leaves the grace to the settings."""
+
+
+class OneServer:
+    """This process's own server, once there is one."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.server: Optional[Server] = None
+
+    def status(self) -> Document:
+        """The state's own document."""
+        return self.state.document()
+
+    def loaded(self) -> bool:
+        """Whether the model is loaded and the server listens to us."""
+        return self.server is not None and self.state.loaded
+
+    def share(self) -> socket.socket:
+        """See `Server.share`."""
+        return self.there().share()
+
+    def listen(self, listener: socket.socket) -> str:
+        """See `Server.listen`."""
+        server = self.there()
+        return asyncio.run_coroutine_threadsafe(server.listen(listener), server.loop).result(PATIENCE)
+
+    def drain(self, grace: Optional[float]) -> None:
+        """See `Server.begin_drain`."""
+        server = self.there()
+        grace = server.settings.drain if grace is None else grace
+        server.loop.call_soon_threadsafe(server.begin_drain, max(0.0, grace), "control")
+
+    def there(self) -> Server:
+        """The server. Raises `ListenError` where there is none yet."""
+        if self.server is None:
+            raise ListenError("the model is still being loaded")
+        return self.server
 
 
 class Control:
-    """Listens at ``path`` from the start; knows the server once there is one."""
+    """Listens at ``path`` from the start, and answers for what is ``controlled``."""
 
-    def __init__(self, path: Path, state: State) -> None:
+    def __init__(self, path: Path, controlled: Controlled) -> None:
         self.path = path.absolute()
-        self.state = state
-        self.server: Optional[Server] = None
+        self.controlled = controlled
         self.listener = bind_unix(self.path)
         self.file = identity_of(self.path)
         self.listener.setblocking(True)
@@ -61,67 +116,77 @@ class Control:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.serve, args=(client,), name="control-client", daemon=True).start()
+            client.settimeout(PATIENCE)
+            threading.Thread(
+                target=converse, args=(client, self.controlled), name="control-client", daemon=True
+            ).start()
 
-    def serve(self, client: socket.socket) -> None:
-        """Answer a client's lines until it leaves."""
-        client.settimeout(PATIENCE)
-        with client, contextlib.suppress(OSError):
-            waiting = b""
-            descriptors: list[int] = []
-            try:
-                while len(waiting) <= LONGEST:
-                    line, separator, rest = waiting.partition(b"\n")
-                    if separator:
-                        waiting = rest
-                        answer, shared = self.answer(line, descriptors)
-                        reply(client, answer, shared)
-                        continue
-                    data, received = receive(client)
-                    descriptors += received
-                    if not data:
-                        return
-                    waiting += data
-            finally:
-                for descriptor in descriptors:
-                    os.close(descriptor)
 
-    def answer(self, line: bytes, descriptors: list[int]) -> Answer:
-        """Do what a line asks."""
+def converse(
+    client: socket.socket, controlled: Controlled, waiting: bytes = b"", descriptors: Optional[list[int]] = None
+) -> None:
+    """Answer a client's lines until it leaves. ``waiting``, ``descriptors``: what it has sent already."""
+    descriptors = [] if descriptors is None else descriptors
+    with client, contextlib.suppress(OSError):
         try:
-            asked = msgspec.json.decode(line, type=dict[str, Any])
-            operation = asked.get("op")
-            if operation == "status":
-                return self.state.document(), None
-            server = self.server
-            if server is None or not self.state.loaded:
-                return {"ok": False, "error": "the model is still being loaded"}, None
-            if operation == "share":
-                shared = server.share()
-                return {"ok": True, "address": address_of(shared)}, shared
-            if operation == "listen":
-                return {"ok": True, "address": self.listen(server, descriptors)}, None
-            if operation == "drain":
-                grace = float(asked.get("grace", server.settings.drain))
-                server.loop.call_soon_threadsafe(server.begin_drain, max(0.0, grace), "control")
-                return {"ok": True}, None
-            return {"ok": False, "error": "op is none of status, share, listen, drain"}, None
-        except (msgspec.DecodeError, ValueError, TypeError, OSError) as error:
-            return {"ok": False, "error": str(error)}, None
-        except ListenError as error:
-            return {"ok": False, "error": error.message}, None
-        except RuntimeError:
-            return {"ok": False, "error": "this server is ending"}, None
+            while len(waiting) <= LONGEST:
+                line, separator, rest = waiting.partition(b"\n")
+                if separator:
+                    waiting = rest
+                    answer, shared = answer_to(line, descriptors, controlled)
+                    if shared is None:
+                        send(client, answer)
+                    else:
+                        with shared:
+                            send(client, answer, shared.fileno())
+                    continue
+                data, received = receive(client)
+                descriptors += received
+                if not data:
+                    return
+                waiting += data
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
 
-    def listen(self, server: Server, descriptors: list[int]) -> str:
-        """Let the server accept on a descriptor that came with the line."""
-        if not descriptors:
-            raise ListenError("no descriptor came with the line")
-        listener = socket.socket(fileno=descriptors.pop(0))
-        if not can_listen(listener):
-            listener.close()
-            raise ListenError("the descriptor is no socket that can listen")
-        return asyncio.run_coroutine_threadsafe(server.listen(listener), server.loop).result(PATIENCE)
+
+def answer_to(line: bytes, descriptors: list[int], controlled: Controlled) -> Answer:
+    """Do what a line asks; takes the descriptor that it needs off the list."""
+    try:
+        asked = msgspec.json.decode(line, type=Document)
+        operation = asked.get("op")
+        if operation == "status":
+            return controlled.status(), None
+        if not controlled.loaded():
+            return {"ok": False, "error": "the model is still being loaded"}, None
+        if operation == "share":
+            shared = controlled.share()
+            return {"ok": True, "address": address_of(shared)}, shared
+        if operation == "listen":
+            return {"ok": True, "address": controlled.listen(listener_of(descriptors))}, None
+        if operation == "drain":
+            controlled.drain(float(asked["grace"]) if "grace" in asked else None)
+            return {"ok": True}, None
+        return {"ok": False, "error": "op is none of status, share, listen, drain"}, None
+    except (msgspec.DecodeError, ValueError, TypeError, OSError) as error:
+        return {"ok": False, "error": str(error)}, None
+    except ListenError as error:
+        return {"ok": False, "error": error.message}, None
+    except (RuntimeError, concurrent.futures.CancelledError):
+        return {"ok": False, "error": "this server is ending"}, None
+    except concurrent.futures.TimeoutError:
+        return {"ok": False, "error": "the server does not answer"}, None
+
+
+def listener_of(descriptors: list[int]) -> socket.socket:
+    """The socket that came with a line. Raises `ListenError`."""
+    if not descriptors:
+        raise ListenError("no descriptor came with the line")
+    listener = socket.socket(fileno=descriptors.pop(0))
+    if not can_listen(listener):
+        listener.close()
+        raise ListenError("the descriptor is no socket that can listen")
+    return listener
 
 
 def can_listen(listener: socket.socket) -> bool:
@@ -133,26 +198,3 @@ def can_listen(listener: socket.socket) -> bool:
     except OSError:
         return True
     return False
-
-
-def receive(client: socket.socket) -> tuple[bytes, list[int]]:
-    """Some bytes and the descriptors that came with them."""
-    descriptors = array.array("i")
-    data, ancillary, _, _ = client.recvmsg(LONGEST, socket.CMSG_SPACE(4 * descriptors.itemsize))
-    for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)
-    return data, list(descriptors)
-
-
-def reply(client: socket.socket, answer: dict[str, Any], shared: Optional[socket.socket]) -> None:
-    """Send an answer, and a descriptor if there is one."""
-    line = msgspec.json.encode(answer) + b"\n"
-    if shared is None:
-        client.sendall(line)
-        return
-    with shared:
-        rights = array.array("i", [shared.fileno()])
-        client.sendmsg([line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])

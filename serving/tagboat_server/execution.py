@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import functools
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any, Callable, TypeVar
 
@@ -20,8 +21,10 @@ class Execution:
     def __init__(self, *, threads: int, limit: int, timeout: float) -> None:
         self.pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="model")
         self.limit = limit
+        self.threads = threads
         self.timeout = timeout
         self.in_work = 0
+        self.begun: dict[int, float] = {}
 
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call in a thread. Raises `Rejection`: 503 when too many wait, 504 when it takes too long.
@@ -29,7 +32,7 @@ class Execution:
         A call that has begun cannot be stopped: it keeps its thread, and its place, until it ends.
         """
         self.take_place()
-        future = self.pool.submit(functools.partial(function, *arguments))
+        future = self.pool.submit(self.work, function, *arguments)
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: self.left(loop))
         try:
@@ -39,6 +42,26 @@ class Execution:
                 raise
             message = f"the model did not answer within {self.timeout:g} s"
             raise Rejection(504, message, reason="timeout", headers={"retry-after": "1"}) from None
+
+    def work(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call, in a thread of the pool, and keep the time."""
+        thread = threading.get_ident()
+        self.begun[thread] = time.monotonic()
+        try:
+            return function(*arguments)
+        finally:
+            del self.begun[thread]
+
+    def stuck_for(self) -> float:
+        """Seconds for which each thread has been held by a call older than ``timeout``; 0 while one is free."""
+        begun = list(self.begun.values())
+        if len(begun) < self.threads:
+            return 0.0
+        return max(0.0, time.monotonic() - max(begun) - self.timeout)
+
+    def stuck(self) -> bool:
+        """Whether no thread is left for a call, and none will be soon."""
+        return self.stuck_for() > 0
 
     def take_place(self) -> None:
         """Count one request more. Raises `Rejection` 503 when too many wait."""

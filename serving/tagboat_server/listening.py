@@ -8,14 +8,39 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from tagboat_server.errors import ListenError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 LONGEST = 100
 """Bytes of a Unix socket's path that every system takes (Linux 107, macOS 103)."""
 
 BACKLOG = 2048
+
+
+class Addresses:
+    """The sockets that the server was told to bind, none of them listening yet; a Unix socket's file goes at the end.
+
+    Raises `ListenError` when one is taken.
+    """
+
+    def __init__(self, tcp: Optional[tuple[str, int]], uds: Optional[Path]) -> None:
+        self.listeners = [bind_tcp(*tcp)] if tcp is not None else []
+        self.path = uds.absolute() if uds is not None else None
+        self.file: Optional[tuple[int, int]] = None
+        if self.path is not None:
+            self.listeners.append(bind_unix(self.path))
+            self.file = identity_of(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.path is not None:
+            remove_own(self.path, self.file)
 
 
 def bind_tcp(host: str, port: int) -> socket.socket:

@@ -25,6 +25,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         registry = self.registry
         self.before_page: list[Callable[[], None]] = []
+        self.generate: Callable[[], bytes] = lambda: generate_latest(self.registry)
         self.answered_as: dict[tuple[str, int], tuple[Any, Any]] = {}
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -64,7 +65,7 @@ class Metrics:
         )
         self.expected = Gauge(
             "tagboat_predictions_expected", "Each bin's share of the sample's answers.", ["method", "bin"],
-            registry=registry,
+            registry=registry, multiprocess_mode="max",
         )  # fmt: skip
         self.passed_on = Counter(
             "tagboat_exact_passed_on",
@@ -72,14 +73,24 @@ class Metrics:
             ["method"],
             registry=registry,
         )
-        self.in_work = Gauge("tagboat_requests_in_work", "Requests at the model or waiting for it.", registry=registry)
-        self.connections = Gauge("tagboat_connections", "Open connections.", registry=registry)
-        self.ready = Gauge("tagboat_ready", "1 when new requests are welcome.", registry=registry)
+        self.in_work = Gauge(
+            "tagboat_requests_in_work",
+            "Requests at the model or waiting for it.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.connections = Gauge(
+            "tagboat_connections", "Open connections.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.ready = Gauge(
+            "tagboat_ready", "1 when new requests are welcome.", registry=registry, multiprocess_mode="livemax"
+        )
         release = Gauge(
             "tagboat_release_info",
             "The release that answers; always 1.",
             ["release", "artifact", "version", "stage", "format"],
             registry=registry,
+            multiprocess_mode="max",
         )
         release.labels(
             identity.release or "", identity.artifact, identity.version or "", identity.stage or "", format_name
@@ -110,4 +121,4 @@ class Metrics:
         """The text that Prometheus scrapes."""
         for act in self.before_page:
             act()
-        return generate_latest(self.registry)
+        return self.generate()

@@ -19,16 +19,22 @@ import resource
 import signal
 import socket
 import sys
-from typing import Any, Optional
+import time
+from collections.abc import Sequence
+from typing import Any, Callable, Optional, Union
 
 import uvicorn
 
+from tagboat_server.balance import Acceptor, Balance
 from tagboat_server.connections import connection_factory
 from tagboat_server.errors import ListenError
 from tagboat_server.listening import BACKLOG, address_of
 from tagboat_server.logs import Log
 from tagboat_server.spec import Settings
 from tagboat_server.state import State
+
+Accepting = Union[asyncio.AbstractServer, Acceptor]
+"""What accepts on one listening socket."""
 
 SPARE_DESCRIPTORS = 64
 """Descriptors that are not for connections: files, libraries, listening sockets."""
@@ -62,22 +68,42 @@ class Server(uvicorn.Server):
         self.settings = settings
         self.log = log
         self.listeners: dict[str, socket.socket] = {}
-        self.accepting: dict[str, asyncio.AbstractServer] = {}
+        self.accepting: dict[str, Accepting] = {}
+        self.balance: Optional[Balance] = None
         self.draining: Optional[asyncio.Task[None]] = None
+        self.each_tick: list[Callable[[], None]] = []
+        self.beat = time.monotonic()
         self.loop: asyncio.AbstractEventLoop
         self.most_connections = max(1, min(settings.max_connections, descriptors() - SPARE_DESCRIPTORS))
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: note that the event loop turns."""
+        self.beat = time.monotonic()
+        for act in self.each_tick:
+            act()
+        return await super().on_tick(counter)
+
+    def stalled_for(self) -> float:
+        """Seconds beyond ``request-timeout`` for which something has kept the event loop."""
+        return max(0.0, time.monotonic() - self.beat - self.settings.request_timeout)
+
+    def connection_count(self) -> int:
+        """Connections that are open."""
+        return len(self.server_state.connections)
 
     def connection_limit(self) -> int:
         """Connections that may be open at once."""
         return self.most_connections
 
-    async def live(self, listeners: list[socket.socket]) -> None:
-        """Serve until drained. The model is loaded."""
+    async def live(
+        self, listeners: list[socket.socket], signals: Sequence[signal.Signals], begun: Optional[Callable[[], None]]
+    ) -> None:
+        """Serve until drained, which each of the signals starts. ``begun`` is called when it is ready."""
         self.loop = asyncio.get_running_loop()
         self.config.load()
         self.lifespan = self.config.lifespan_class(self.config)
         await self.startup(sockets=[])
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in signals:
             self.loop.add_signal_handler(number, self.signalled, number)
         # The first tick sets the headers of every answer; uvicorn would accept before.
         await self.on_tick(0)
@@ -85,6 +111,8 @@ class Server(uvicorn.Server):
             await self.listen(listener)
         self.state.become_ready()
         self.log.event("ready", **self.state.document(), connections=self.most_connections)
+        if begun is not None:
+            begun()
         await self.main_loop()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
@@ -101,7 +129,12 @@ class Server(uvicorn.Server):
         listener.setblocking(False)
         kept = listener.dup()
         try:
-            if listener.family == socket.AF_UNIX:
+            if self.balance is not None:
+                listener.listen(BACKLOG)
+                accepting: Accepting = Acceptor(
+                    self.loop, listener, self.make_connection, self.balance, self.connection_count
+                )
+            elif listener.family == socket.AF_UNIX:
                 # Python 3.13 would remove the path when this copy is closed, though another server still listens.
                 options: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
                 accepting = await self.loop.create_unix_server(

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import os
+import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Callable, NamedTuple, Optional
 
-from tagboat_server import formats
+from tagboat_server import formats, metrics_sharing
 from tagboat_server.acceleration import accelerate
 from tagboat_server.assembly import assemble, read_sample, sample_rows
-from tagboat_server.control import Control
+from tagboat_server.balance import Balance
+from tagboat_server.control import Control, OneServer
 from tagboat_server.errors import ModelError
-from tagboat_server.listening import bind_tcp, bind_unix, identity_of, remove_own
+from tagboat_server.execution import Execution
+from tagboat_server.listening import Addresses
 from tagboat_server.logs import Log, take_over
 from tagboat_server.model import LoadedModel
 from tagboat_server.server import Server, new_event_loop
@@ -35,49 +40,86 @@ def run(
 ) -> int:
     """Bind, load, serve, drain; returns the exit code. Raises `ServerError` when it cannot start."""
     log = Log(access=settings.access_log)
-    take_over(log)
     state = State(identity)
-    listeners: list[socket.socket] = []
-    path = uds.absolute() if uds is not None else None
+    own = OneServer(state)
     told: Optional[Control] = None
-    file = None
-    try:
-        # Addresses first: one that is taken should fail before a model is loaded.
-        if tcp is not None:
-            listeners.append(bind_tcp(*tcp))
-        if path is not None:
-            listeners.append(bind_unix(path))
-            file = identity_of(path)
-        if control is not None:
-            told = Control(control, state)
-        model = load(folder, bundle, log)
-        sample = read_sample(folder, bundle)
-        model = accelerate(model, sample_rows(sample, model), os.environ, log)
-        app, execution, metrics = assemble(model, sample, identity, settings, state, log)
-        server = Server(app, state, settings, log)
-        metrics.watch(
-            connections=lambda: len(server.server_state.connections),
-            in_work=lambda: execution.in_work,
-            ready=lambda: float(state.ready),
-        )
-        if told is not None:
-            told.server = server
-        loop = new_event_loop()
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(server.live(listeners))
-    finally:
-        if told is not None:
-            told.close()
-        if path is not None:
-            remove_own(path, file)
-    execution.close()
+    # Addresses first: one that is taken should fail before a model is loaded.
+    with Addresses(tcp, uds) as addresses:
+        try:
+            if control is not None:
+                told = Control(control, own)
+            serving = build(prepare(folder, bundle, log), state, settings, log)
+            own.server = serving.server
+            serving.live(addresses.listeners, (signal.SIGTERM, signal.SIGINT))
+        finally:
+            if told is not None:
+                told.close()
     log.event("ended")
     sys.stdout.flush()
-    if execution.in_work:
+    if serving.execution.in_work:
         # A call of the model that cannot be stopped would keep the interpreter alive.
         os._exit(0)
-    loop.close()
     return 0
+
+
+class Prepared(NamedTuple):
+    """What may be shared by several processes: the model, and a sample of what it is asked."""
+
+    model: LoadedModel
+    sample: Optional[bytes]
+
+
+class Serving(NamedTuple):
+    """A server around a loaded model, and what calls the model."""
+
+    server: Server
+    execution: Execution
+
+    def live(
+        self,
+        listeners: list[socket.socket],
+        signals: Sequence[signal.Signals],
+        begun: Optional[Callable[[], None]] = None,
+    ) -> None:
+        """Serve until drained. See `Server.live`."""
+        # What has been made so far stays: the garbage collector need not look at it again, for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
+        loop = new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(self.server.live(listeners, signals, begun))
+        self.execution.close()
+        if not self.execution.in_work:
+            loop.close()
+
+
+def prepare(folder: Path, bundle: Bundle, log: Log) -> Prepared:
+    """Load the model, and find the quickest way through it."""
+    model = load(folder, bundle, log)
+    sample = read_sample(folder, bundle)
+    return Prepared(accelerate(model, sample_rows(sample, model), os.environ, log), sample)
+
+
+def build(
+    prepared: Prepared, state: State, settings: Settings, log: Log, *, balance: Optional[Balance] = None
+) -> Serving:
+    """The server of a loaded model. ``balance``: it is one of several workers; the metrics are those of all."""
+    take_over(log)
+    app, execution, metrics = assemble(prepared.model, prepared.sample, state.identity, settings, state, log)
+    server = Server(app, state, settings, log)
+    state.patience = settings.request_timeout
+    state.stuck_for = lambda: max(execution.stuck_for(), server.stalled_for())
+    watched: dict[str, Callable[[], float]] = {
+        "connections": server.connection_count,
+        "in_work": lambda: execution.in_work,
+        "ready": lambda: float(state.ready),
+    }
+    if balance is not None:
+        server.balance = balance
+        server.each_tick.append(metrics_sharing.gather(metrics, **watched))
+    else:
+        metrics.watch(**watched)
+    return Serving(server, execution)
 
 
 def load(folder: Path, bundle: Bundle, log: Log) -> LoadedModel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Optional
+from typing import Literal, Optional, Union
 
 import msgspec
 
@@ -62,8 +62,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """How long the server says not ready, and still accepts, before it drains."""
     concurrency: int = 1024
     """Requests in work or waiting for the model at once; more are answered with 503."""
+    workers: Union[int, Literal["auto"]] = 1
+    """Processes that serve side by side; ``auto``: as many as the processors that the process may use."""
     threads: int = 1
-    """Calls of the model that run side by side."""
+    """Calls of the model that run side by side in one worker."""
     batching: Literal["auto", "on", "off"] = "auto"
     """Whether requests that arrive together are answered by one call: where that keeps every bit, always, never."""
     blas_threads: int = 1
@@ -86,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         for name in ("max_body", "max_header", "concurrency", "threads", "blas_threads", "max_connections"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name.replace('_', '-')}` must be at least 1")
+        if self.workers != "auto" and self.workers < 1:
+            raise ValueError("`workers` must be at least 1, or `auto`")
         for name in ("request_timeout", "header_timeout", "body_timeout", "keep_alive"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name.replace('_', '-')}` must be more than 0")

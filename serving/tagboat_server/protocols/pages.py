@@ -32,7 +32,7 @@ def routes(context: Context, metrics: Metrics, openapi: bytes) -> dict[str, Rout
     state = context.state
     pages: dict[str, Callable[[], Response]] = {
         "/": lambda: Response(307, b"text/plain", b"", ((b"location", b"/docs"),)),
-        "/health/live": lambda: health(context, good=True),
+        "/health/live": lambda: health(context, good=state.alive),
         "/health/ready": lambda: health(context, good=state.ready),
         "/metrics": lambda: Response(200, CONTENT_TYPE.encode(), metrics.page()),
         "/openapi.json": lambda: Response(200, JSON, openapi),
@@ -45,7 +45,7 @@ def health(context: Context, *, good: bool) -> Response:
     """Whether the process lives, or is ready for requests; and which release it is."""
     identity, state = context.identity, context.state
     body: dict[str, Any] = {
-        "status": "ok" if good else "draining" if state.draining else "loading",
+        "status": "ok" if good else state.standing,
         "release": identity.release,
         "stage": identity.stage,
         "artifact": identity.artifact,
