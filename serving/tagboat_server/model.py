@@ -15,6 +15,7 @@ LIBRARIES = {
     "joblib": "joblib",
     "lightgbm": "lightgbm",
     "mlem": "mlem",
+    "mlflow": "mlflow-skinny",
     "numpy": "numpy",
     "onnxruntime": "onnxruntime",
     "pandas": "pandas",
@@ -25,6 +26,9 @@ LIBRARIES = {
     "xgboost": "xgboost",
 }
 """Modules whose versions are worth telling, and the distributions they come from."""
+
+OTHERWISE = {"onnxruntime": "onnxruntime-gpu", "xgboost": "xgboost-cpu"}
+"""Distributions that bring the same module."""
 
 REQUIREMENTS = {
     "cv2": "opencv-python-headless",
@@ -73,9 +77,10 @@ def libraries() -> dict[str, str]:
     found = {}
     for module, distribution in sorted(LIBRARIES.items()):
         if module in sys.modules:
-            version = installed(distribution)
-            if version is not None:
-                found[distribution] = version
+            for name in (distribution, OTHERWISE.get(module, distribution)):
+                version = installed(name)
+                if version is not None:
+                    found[name] = version
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-QUICK = 0.002
+QUICK = 0.004
 """Seconds that a call may keep the event loop from everything else."""
 
 UNKNOWN = float("inf")

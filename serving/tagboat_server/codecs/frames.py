@@ -13,6 +13,7 @@ import numpy
 from tagboat_server import exact
 from tagboat_server.codecs.cells import UNSET, family, json_type, to_array
 from tagboat_server.codecs.decoding import Body, Input
+from tagboat_server.codecs.matrices import MatrixReader
 from tagboat_server.errors import MissingLibraryError, Rejection
 from tagboat_server.signature import Column, Frame
 
@@ -30,6 +31,8 @@ class Table:
         self.columns = tuple(columns)
         self.names = tuple(str(column.name) for column in columns)
         self.matrix = all(column.dtype == "float64" and not column.optional for column in columns)
+        plain = self.matrix and not any(column.nullable for column in columns)
+        self.quick = MatrixReader(len(self.columns)) if plain and self.columns else None
         cells = [json_type(column.dtype, nullable=column.nullable) for column in columns]
         fields = [f"c{place}" for place in range(len(columns))]
         odd = {name: f"\ue000{place}\ue001" for place, name in enumerate(self.names) if ODD.search(name)}
@@ -54,6 +57,10 @@ class Table:
 
     def __call__(self, body: bytes) -> tuple[Any, int]:
         """A matrix, or a list of arrays in the order of the columns; and the number of rows."""
+        if self.quick is not None:
+            matrix = self.quick(body)
+            if matrix is not None:
+                return matrix, len(matrix)
         data = self.body(body)
         if not isinstance(data, list):
             return self.from_columns(msgspec.structs.astuple(data))

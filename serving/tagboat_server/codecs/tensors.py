@@ -13,6 +13,7 @@ import numpy
 from tagboat_server.codecs.cells import json_type, to_array
 from tagboat_server.codecs.decoding import Body, Decoder, Input
 from tagboat_server.codecs.frames import Table, import_pandas
+from tagboat_server.codecs.matrices import MatrixReader
 from tagboat_server.errors import Rejection
 from tagboat_server.signature import Column, NamedTensor, Tensor, Tensors
 
@@ -70,9 +71,14 @@ class TensorDecoder:
         self.shape = signature.shape
         self.body = Body(nested_type(signature.dtype, signature.shape, nullable=signature.nullable))
         self.width = width_of(signature)
+        self.quick = MatrixReader(self.width) if self.width is not None else None
 
     def __call__(self, body: bytes) -> Input:
         """The checked array."""
+        if self.quick is not None:
+            matrix = self.quick(body)
+            if matrix is not None:
+                return Input(matrix, len(matrix))
         data = self.body(body)
         if self.shape and not data:
             raise Rejection(422, "there are no rows", path="data", reason="empty")

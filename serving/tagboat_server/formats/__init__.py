@@ -15,7 +15,14 @@ GROUP = "tagboat_server.formats"
 
 OURS = {
     "mlem": "tagboat_server.formats.mlem",
+    "mlflow": "tagboat_server.formats.mlflow",
+    "python": "tagboat_server.formats.python",
     "onnx": "tagboat_server.formats.onnx",
+    "lightgbm": "tagboat_server.formats.lightgbm",
+    "catboost": "tagboat_server.formats.catboost",
+    "xgboost": "tagboat_server.formats.xgboost",
+    "torch-export": "tagboat_server.formats.torch_export",
+    "torchscript": "tagboat_server.formats.torchscript",
     "sklearn-skops": "tagboat_server.formats.sklearn_skops",
     "sklearn-joblib": "tagboat_server.formats.sklearn_joblib",
     "sklearn-pickle": "tagboat_server.formats.sklearn_pickle",

@@ -13,6 +13,7 @@ from typing import Any, Optional
 import numpy
 
 from tagboat_server.errors import ModelError
+from tagboat_server.formats import threads
 from tagboat_server.formats.features import input_of
 from tagboat_server.model import LoadedMethod, LoadedModel
 from tagboat_server.signature import Anything, Method, Signature, Tensor
@@ -49,7 +50,7 @@ def wrap(estimator: Any, name: str, path: Path, warnings: Sequence[str]) -> Load
             where=path.name,
             hint=f"A model has at least one of {', '.join(METHODS)}.",
         )
-    return LoadedModel(name, methods, tuple(warnings), estimator=estimator)
+    return LoadedModel(name, methods, tuple(warnings), estimator=estimator, forkable=threads.forkable())
 
 
 def make_fit(estimator: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Optional
 import numpy
 
 from tagboat_server.errors import MissingLibraryError, ModelError
-from tagboat_server.formats import estimators
+from tagboat_server.formats import estimators, threads
 from tagboat_server.formats.features import input_of
 from tagboat_server.formats.unpickling import explained
 from tagboat_server.model import LoadedMethod, LoadedModel
@@ -52,7 +52,9 @@ class MlemFormat:
                 model, methods = None, with_mlem(file, described, document)
         if "__call__" in methods and "predict" not in methods:
             methods = {**methods, "predict": methods["__call__"]}
-        return LoadedModel(self.name, methods, tuple(warnings), estimator=model)
+        # What MLEM imports (fsspec) may have started threads.
+        forkable = model is not None and threads.forkable()
+        return LoadedModel(self.name, methods, tuple(warnings), estimator=model, forkable=forkable)
 
 
 def metadata_file(path: Path) -> Optional[Path]:

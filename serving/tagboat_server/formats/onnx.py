@@ -57,7 +57,8 @@ class OnnxFormat:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot load the graph: {error}", where=path.name) from error
-        return LoadedModel(self.name, methods_of(session))
+        # ONNX Runtime keeps a thread of its own, and does not promise that a forked child can do without.
+        return LoadedModel(self.name, methods_of(session), forkable=False)
 
 
 def methods_of(session: Any) -> dict[str, LoadedMethod]:
@@ -68,11 +69,16 @@ def methods_of(session: Any) -> dict[str, LoadedMethod]:
     if classifies(names, types):
         labels, probabilities = names
         return {
-            "predict": LoadedMethod(Run(session, taken, (labels,)), Method(taken, output_of(session, 0))),
-            "predict_proba": LoadedMethod(Run(session, taken, (probabilities,)), Method(taken, output_of(session, 1))),
+            "predict": method(session, taken, (labels,), output_of(session, 0)),
+            "predict_proba": method(session, taken, (probabilities,), output_of(session, 1)),
         }
     given = output_of(session, 0) if len(names) == 1 else None
-    return {"predict": LoadedMethod(Run(session, taken, tuple(names)), Method(taken, given))}
+    return {"predict": method(session, taken, tuple(names), given)}
+
+
+def method(session: Any, taken: Signature, outputs: tuple[str, ...], given: Optional[Signature]) -> LoadedMethod:
+    """A method that asks for some outputs; all of it is native code."""
+    return LoadedMethod(Run(session, taken, outputs), Method(taken, given), quick=True)
 
 
 def classifies(names: Sequence[str], types: Sequence[str]) -> bool:

@@ -26,15 +26,20 @@ def explained(path: Path) -> Iterator[list[str]]:
             raise MissingLibraryError(
                 requirement_of(module), where=path.name, reason=f"the model imports {module!r}"
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelError(
-                f"the model cannot be loaded: {type(error).__name__}: {error}",
+                f"the model cannot be loaded: {type(error).__name__}: {brief(error)}",
                 where=path.name,
                 hint="Were it and its requirements saved with the same library versions? Is its own code listed "
                 "under `code:`?",
             ) from error
         finally:
             noted.extend(unique(str(warning.message) for warning in caught if important(warning.category)))
+
+
+def brief(error: BaseException) -> str:
+    """What an error says, without the stack that native libraries put behind it."""
+    return str(error).partition("\nStack trace")[0].strip()[:1000]
 
 
 def important(category: type) -> bool:

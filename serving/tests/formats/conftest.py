@@ -1,0 +1,170 @@
+"""Models trained, saved and asked by their own libraries, in environments of their own; then served."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SERVING = Path(__file__).parents[2]
+
+LIBRARIES = (
+    "catboost==1.2.10",
+    "lightgbm==4.7.0",
+    "mlflow-skinny==3.17.2",
+    "pandas==3.1.1",
+    "scikit-learn==1.9.1",
+    "skops==0.16.0",
+    "xgboost-cpu==3.2.0",
+)
+
+CUSTOMERS = '''
+import json, os, sys
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[name] = "1"
+import numpy, pandas
+
+random = numpy.random.default_rng(7)
+ROWS = 400
+customers = pandas.DataFrame({
+    "age": random.normal(40, 15, ROWS),
+    "orders": random.integers(0, 9, ROWS),
+    "newsletter": random.random(ROWS) > 0.5,
+    "city": random.choice(["Oslo", "Rome", "Bern"], ROWS),
+    "plan": random.choice([3, 5, 9], ROWS),
+})
+customers.loc[::7, "age"] = numpy.nan
+stays = ((customers.city == "Oslo") ^ (customers.age > 40) ^ (customers.plan == 5)).to_numpy()
+numbers = random.normal(size=(ROWS, 4))
+numbers[::9, 2] = numpy.nan
+value = numpy.nansum(numbers, axis=1) * 3
+kind = numpy.digitize(value, [-3, 3])
+expected = {}
+
+
+def records(frame, count=40):
+    exact = [[None if cell != cell else cell for cell in column] for column in frame.head(count).astype(object).T.values.tolist()]
+    return [dict(zip(frame.columns, row)) for row in zip(*exact)]
+
+
+def rows(matrix, count=40):
+    return [[None if cell != cell else cell for cell in row] for row in matrix[:count].tolist()]
+
+
+def tell(name, data, **answers):
+    """What a served model of this name has to answer."""
+    plain = {method: numpy.asarray(answer)[: len(data)].tolist() for method, answer in answers.items()}
+    expected[name] = {"data": data, "answers": plain}
+
+
+def finish():
+    with open("expected.json", "w") as file:
+        json.dump(expected, file)
+'''
+"""What every training script begins with: customers with categories, and plain numbers, some of them missing."""
+
+
+@pytest.fixture(scope="session")
+def libraries(environment_of):
+    """The Python of an environment with every library but PyTorch."""
+    return environment_of("formats", "3.11", *LIBRARIES, needs_server=True)
+
+
+@pytest.fixture(scope="session")
+def train(tmp_path_factory):
+    """Runs a script that trains and saves models; gives the folder, and what each model answered there."""
+
+    def run(python, name, script):
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "model").mkdir()
+        (folder / "train.py").write_text(CUSTOMERS + script + "\nfinish()\n")
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
+        done = subprocess.run(
+            [str(python), "train.py"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return folder, json.loads((folder / "expected.json").read_text())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def inspected():
+    """Runs ``inspect`` in an environment: the document, which may be an error."""
+
+    def inspect(python, folder, model, **environment):
+        command = [str(python), "-m", "tagboat_server", "inspect", str(folder), "--model", model]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            env={"PYTHONPATH": str(SERVING), **environment},
+            cwd="/",
+            timeout=200,
+            check=False,
+        )
+        assert b"Traceback" not in done.stderr, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    return inspect
+
+
+@pytest.fixture
+def start(serve, bundle_around):
+    """Serves one model of a folder in an environment."""
+
+    def run(python, folder, model, **document):
+        bundle = bundle_around(folder, model, **document)
+        return serve(bundle, python=python, environment={"PYTHONPATH": str(SERVING)})
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def same():
+    """Asserts that a server answers as the library did: all rows at once, and row by row."""
+
+    def compare(server, expected):
+        data = expected["data"]
+        for method, answers in expected["answers"].items():
+            together = server.post(f"/{method}", {"data": data})
+            assert together.status == 200, together.body
+            assert together.json["predictions"] == answers
+            for row, answer in list(zip(data, answers))[:5]:
+                assert server.post(f"/{method}", {"data": [row]}).json["predictions"] == [answer]
+
+    return compare
+
+
+FORK = """
+import os, sys
+from pathlib import Path
+import numpy
+from tagboat_server import formats
+model = formats.load(None, Path(sys.argv[1]))
+rows = numpy.zeros((500, 4))
+before = model.methods["predict"].call(rows)
+child = os.fork()
+if child == 0:
+    import signal
+    signal.alarm(30)
+    after = model.methods["predict"].call(rows)
+    os._exit(0 if numpy.array_equal(before, after) else 1)
+_, status = os.waitpid(child, 0)
+print(model.forkable, status)
+"""
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory):
+    """Calls a model, forks, calls it in the child: whether the format said that one may, and the child's status."""
+
+    def run(python, path, threads):
+        environment = {"PYTHONPATH": str(SERVING), "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [str(python), "-c", FORK, str(path)], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        said, status = done.stdout.split()
+        return said == "True", int(status)
+
+    return run
