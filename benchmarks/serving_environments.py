@@ -1,4 +1,4 @@
-"""An environment of its own for each server that is measured, made once with uv and kept by what is asked to be in it."""
+"""An environment of its own for each server that is measured, made once with uv and kept by what it holds."""
 
 from __future__ import annotations
 

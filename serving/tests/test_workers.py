@@ -9,6 +9,7 @@ import socket
 import sys
 import types
 from http.client import HTTPConnection
+from pathlib import Path
 
 import psutil
 import pytest
@@ -262,7 +263,7 @@ def test_a_candidate_of_workers_takes_a_socket_and_shares_it(serve, told_bundle)
     assert {ask(server) for _ in range(50)} == workers(server)
     with socket.socket(fileno=server.share()) as shared:
         assert shared.getsockname() == server.address
-    with open("/dev/null") as file:
+    with Path(os.devnull).open() as file:
         assert server.control({"op": "listen"}, file.fileno())["ok"] is False
 
 

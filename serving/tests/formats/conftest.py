@@ -43,7 +43,8 @@ expected = {}
 
 
 def records(frame, count=40):
-    exact = [[None if cell != cell else cell for cell in column] for column in frame.head(count).astype(object).T.values.tolist()]
+    columns = frame.head(count).astype(object).T.values.tolist()
+    exact = [[None if cell != cell else cell for cell in column] for column in columns]
     return [dict(zip(frame.columns, row)) for row in zip(*exact)]
 
 
