@@ -7,7 +7,7 @@ import time
 from typing import Any, Callable, Optional
 
 from tagboat_server.batching import Batches, can_join
-from tagboat_server.codecs import Decoder, Input, decoder_for
+from tagboat_server.codecs import Decoder, Fitting, Input, decoder_for
 from tagboat_server.errors import Rejection
 from tagboat_server.execution import Execution
 from tagboat_server.logs import Log
@@ -24,7 +24,7 @@ AUTO, ON, OFF = "auto", "on", "off"
 
 
 class Call:
-    """One method of the model. ``decode``: from our own protocol's body to what `run` takes."""
+    """One method of the model. ``decode``, ``fitting``: from our JSON, or from arrays, to what `run` takes."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Call:
         self.method = method
         self.signature = method.signature
         self.decode: Decoder = decoder_for(method.signature.input, tables=method.tables)
+        self.fitting = Fitting(method.signature.input, tables=method.tables, writable=not method.quick)
         self.checked = not isinstance(method.signature.input, Anything)
         self.fields = fields_of(method.signature.input)
         self.execution = execution

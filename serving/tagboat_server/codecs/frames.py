@@ -30,7 +30,7 @@ class Table:
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = tuple(columns)
         self.names = tuple(str(column.name) for column in columns)
-        self.matrix = all(column.dtype == "float64" and not column.optional for column in columns)
+        self.matrix = is_matrix(columns)
         plain = self.matrix and not any(column.nullable for column in columns)
         self.quick = MatrixReader(len(self.columns)) if plain and self.columns else None
         cells = [json_type(column.dtype, nullable=column.nullable) for column in columns]
@@ -122,32 +122,42 @@ class Table:
                 raise Rejection(422, message, path=f"data[{place}]", reason="width")
 
 
-class FrameDecoder:
-    """From a body to a pandas dataframe; without pandas to a matrix, where the model can do with one."""
+class Frames:
+    """Makes the dataframes of a signature; without pandas matrices, where the model can do with them."""
 
     def __init__(self, signature: Frame) -> None:
-        self.table = Table(signature.columns)
         self.labels: list[Any] = [column.name for column in signature.columns]
         self.index: list[Any] = list(signature.index)
         self.pandas = import_pandas()
-        if self.pandas is None and (self.index or not self.table.matrix):
+        if self.pandas is None and (self.index or not is_matrix(signature.columns)):
             kinds = sorted({family(column.dtype) for column in signature.columns} - {"float"})
             raise MissingLibraryError(
                 "pandas", reason=f"the model takes a dataframe with columns of {', '.join(kinds)}"
             )
 
-    def __call__(self, body: bytes) -> Input:
-        """The checked dataframe."""
-        columns, rows = self.table(body)
+    def __call__(self, columns: Any, rows: int) -> Input:
+        """The dataframe of a matrix, or of a list of arrays in the order of the columns."""
         if self.pandas is None:
             return Input(columns, rows)
-        if self.table.matrix:
+        if isinstance(columns, numpy.ndarray):
             frame = self.pandas.DataFrame(columns, columns=self.labels)
         else:
             by_place: dict[int, Any] = dict(enumerate(columns))
             frame = self.pandas.DataFrame(by_place)
             frame.columns = self.labels
         return Input(frame.set_index(self.index) if self.index else frame, rows)
+
+
+class FrameDecoder:
+    """From a body to a pandas dataframe; without pandas to a matrix, where the model can do with one."""
+
+    def __init__(self, signature: Frame) -> None:
+        self.table = Table(signature.columns)
+        self.frames = Frames(signature)
+
+    def __call__(self, body: bytes) -> Input:
+        """The checked dataframe."""
+        return self.frames(*self.table(body))
 
 
 class TableDecoder:
@@ -160,6 +170,11 @@ class TableDecoder:
         """The checked table."""
         columns, rows = self.table(body)
         return Input(exact.Table(columns), rows)
+
+
+def is_matrix(columns: Sequence[Column]) -> bool:
+    """Whether a table of these columns is kept as one matrix."""
+    return all(column.dtype == "float64" and not column.optional for column in columns)
 
 
 def field_of(name: str, cell: Any, column: Column) -> Any:
