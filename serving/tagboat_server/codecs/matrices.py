@@ -33,7 +33,7 @@ class MatrixReader:
             parser = self.simdjson.Parser()
         try:
             found = self.matrix(parser.parse(body), body)
-        except (ValueError, TypeError, KeyError, RuntimeError):
+        except (AttributeError, ValueError, TypeError, KeyError, RuntimeError):
             return None
         if found is not None:
             # After anything else the parser may still be held by what it has made.
