@@ -71,6 +71,17 @@ def installed(python: Path) -> dict[str, str]:
     return dict(line.split("==", 1) for line in frozen.splitlines() if "==" in line)
 
 
+def subprocess_output(command: Sequence[str], folder: Path) -> str:
+    """What a program printed, run in a folder. Raises `UnavailableError`."""
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=MINUTES * 60)
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(f"{Path(command[0]).name} took longer than {MINUTES} minutes") from None
+    if done.returncode:
+        raise UnavailableError(f"{Path(command[-1]).name}: {' '.join(done.stderr.split())[-400:]}")
+    return done.stdout
+
+
 def uv(*arguments: object) -> str:
     """Run uv, with little claim on the processor; gives what it printed. Raises `UnavailableError`."""
     beside = Path(sys.executable).with_name("uv")
