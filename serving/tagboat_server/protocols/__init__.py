@@ -6,11 +6,13 @@ method of a model takes.
 
 from __future__ import annotations
 
+from typing import Optional
+
 from tagboat_server.errors import Rejection
-from tagboat_server.protocols import native
+from tagboat_server.protocols import native, open_inference
 from tagboat_server.protocols.base import Context, Response, Route, refusal
 
-PROTOCOLS = (native,)
+PROTOCOLS = (native, open_inference)
 """From the weakest claim on a path to the strongest."""
 
 RESERVED = {"docs", "health", "interface.json", "invocations", "methods", "metrics", "openapi.json", "ping", "v2"}
@@ -31,6 +33,16 @@ def table(context: Context) -> dict[str, Route]:
 def method_paths(context: Context) -> list[str]:
     """Where each method of the model stands."""
     return [f"/methods/{name}" if name in RESERVED else f"/{name}" for name in context.calls]
+
+
+def absence(context: Context, path: str) -> Optional[Rejection]:
+    """Why nothing stands at a path, where the protocol whose paths begin like this one can tell."""
+    for protocol in PROTOCOLS:
+        prefix = getattr(protocol, "PREFIX", None)
+        if prefix is not None and path.startswith(prefix) and hasattr(protocol, "absence"):
+            found: Rejection = protocol.absence(context, path)
+            return found
+    return None
 
 
 def refusal_at(path: str, rejection: Rejection) -> Response:
