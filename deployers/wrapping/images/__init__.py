@@ -1,0 +1,1 @@
+"""The parts of an image: names, documents, layers, the base, the environment, the registry. `..image` is the story."""

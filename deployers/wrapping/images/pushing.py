@@ -1,0 +1,88 @@
+"""Push an image to a repository: what is there already is not sent, what a neighbour has is mounted, the rest is sent.
+
+The order keeps a repository whole at every moment: blobs, then manifests, then the index, then tags. A push that was
+killed is run again, and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from deployers.wrapping.images.assembly import PlatformImage
+from deployers.wrapping.images.connections import Registries
+from deployers.wrapping.images.documents import MANIFEST, digest
+from deployers.wrapping.images.names import ImageName
+from deployers.wrapping.images.store import Store
+from deployers.wrapping.images.uploads import BlobSource, FileBlob, RegistryBlob, Upload
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """An image in a registry. ``name``: with its digest. ``sent``: bytes of blobs and manifests that went out.
+
+    ``mounted``: blobs that the registry took from a neighbouring repository. ``unchanged``: it was all there.
+    """
+
+    name: ImageName
+    sent: int = 0
+    mounted: int = 0
+    unchanged: bool = False
+
+    @property
+    def reference(self) -> str:
+        """``registry/repository@sha256:…``, what a pod or an endpoint is given."""
+        return self.name.pinned
+
+
+def push(
+    document: bytes,
+    media_type: str,
+    images: Sequence[PlatformImage],
+    repository: ImageName,
+    *,
+    tags: Iterable[str],
+    registries: Registries,
+    store: Store,
+    step: Callable[[str], None],
+) -> Pushed:
+    """Push an image and its tags. ``document``: the index, or the only manifest. ``step``: told what is being done."""
+    registry = registries.of(repository)
+    name = repository.at(digest=digest(document))
+    upload = Upload(registry, repository.repository)
+    sent = 0
+    unchanged = registry.digest_of(name) is not None
+    if not unchanged:
+        for image in images:
+            for blob, sources in blobs(image, registries, store, repository):
+                step(f"{image.platform}: {blob.digest[:19]}, {blob.size:,} bytes")
+                upload.bring(blob, mount_from=sources)
+            if image.manifest != document:
+                registry.put_manifest(repository.at(digest=digest(image.manifest)), image.manifest, MANIFEST)
+                sent += len(image.manifest)
+        registry.put_manifest(name, document, media_type)
+        sent += len(document)
+    for tag in tags:
+        if registry.digest_of(repository.at(tag=tag)) != name.digest:
+            registry.put_manifest(repository.at(tag=tag), document, media_type)
+            sent += len(document)
+            unchanged = False
+    return Pushed(name=name, sent=sent + upload.sent, mounted=upload.mounted, unchanged=unchanged)
+
+
+def blobs(
+    image: PlatformImage, registries: Registries, store: Store, repository: ImageName | None = None
+) -> Iterable[tuple[BlobSource, list[str]]]:
+    """Every blob of a platform's image, and the repositories of the same registry that have it."""
+    base = image.base
+    origin = registries.of(base.name)
+    neighbour = repository is not None and (base.name.registry, base.name.plain) == (
+        repository.registry, repository.plain
+    )  # fmt: skip
+    for layer in base.layers:
+        source = RegistryBlob(origin, base.name.repository, layer.digest, layer.size)
+        yield source, [base.name.repository] if neighbour else []
+    for ours in image.layers:
+        yield FileBlob(store.blob(ours.digest), ours.digest, ours.size), []
+    config = store.add(image.config)
+    yield FileBlob(store.blob(config), config, len(image.config)), []
