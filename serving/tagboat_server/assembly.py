@@ -65,7 +65,6 @@ def expect(call: Call, predictions: Predictions, sample: bytes, metrics: Metrics
         answers = call.guarded(call.method.call, call.decode(sample).value)
     except Rejection:
         return
-    call.sample_answer = answers
     for name, share in predictions.expect(answers).items():
         metrics.expected.labels(call.name, name).set(share)
 
@@ -85,7 +84,7 @@ def sample_rows(sample: Optional[bytes], model: LoadedModel) -> Any:
     for method in model.methods.values():
         if sample is not None:
             try:
-                return decoder_for(method.signature.input)(sample).value
+                return (method.decode or decoder_for(method.signature.input))(sample).value
             except Rejection:
                 return None
     return None

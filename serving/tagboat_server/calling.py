@@ -24,10 +24,7 @@ AUTO, ON, OFF = "auto", "on", "off"
 
 
 class Call:
-    """One method of the model. ``decode``, ``fitting``: from our JSON, or from arrays, to what `run` takes.
-
-    ``sample_answer``: what it has answered to the sample, for who wants to know what its answers are like.
-    """
+    """One method of the model. ``decode``, ``fitting``: from our JSON, or from arrays, to what `run` takes."""
 
     def __init__(
         self,
@@ -43,7 +40,7 @@ class Call:
         self.name = name
         self.method = method
         self.signature = method.signature
-        self.decode: Decoder = decoder_for(method.signature.input, tables=method.tables)
+        self.decode: Decoder = method.decode or decoder_for(method.signature.input, tables=method.tables)
         self.fitting = Fitting(method.signature.input, tables=method.tables, writable=not method.quick)
         self.checked = not isinstance(method.signature.input, Anything)
         self.fields = fields_of(method.signature.input)
@@ -54,7 +51,6 @@ class Call:
         self.rows = metrics.rows.labels(name)
         self.model_seconds = metrics.model.labels(name)
         self.predictions = predictions
-        self.sample_answer: Any = None
         self.batches: Optional[Batches] = None
         if batching == ON or (batching == AUTO and method.alone):
             self.batches = Batches(self.call, metrics.batches.labels(name).observe)
@@ -125,12 +121,15 @@ class Call:
             kind = type(error).__name__
             self.metrics.failures.labels(self.name, kind).inc()
             if isinstance(error, ValueError) and kind != "NotFittedError" and of_input:
-                raise Rejection(
-                    422, f"the model refuses the input: {first_line(error)}", path="data", reason="model"
-                ) from None
+                message = f"the model refuses the input: {first_line(error)}"
+                raise Rejection(422, message, path="data", reason="model", cause=error) from None
             if isinstance(error, (TypeError, KeyError)) and not self.checked and of_input:
                 raise Rejection(
-                    422, f"the model cannot take this input: {kind}: {first_line(error)}", path="data", reason="model"
+                    422,
+                    f"the model cannot take this input: {kind}: {first_line(error)}",
+                    path="data",
+                    reason="model",
+                    cause=error,
                 ) from None
             identity = secrets.token_hex(8)
             self.log.failure("model-failed", error, method=self.name, id=identity)
