@@ -105,11 +105,13 @@ class Nowhere(Route):
 
     def __init__(self, context: Context) -> None:
         names = ", ".join(protocols.method_paths(context))
+        self.context = context
         self.hint = f"Methods of the model: {names}. See /docs."
 
-    async def __call__(self, request: Request) -> Response:  # noqa: ARG002 - the contract's
+    async def __call__(self, request: Request) -> Response:
         """Say what there is."""
-        raise Rejection(404, "there is nothing here", hint=self.hint)
+        known = protocols.absence(self.context, request.path)
+        raise known or Rejection(404, "there is nothing here", hint=self.hint)
 
 
 class ClientGoneError(Exception):

@@ -65,6 +65,7 @@ def expect(call: Call, predictions: Predictions, sample: bytes, metrics: Metrics
         answers = call.guarded(call.method.call, call.decode(sample).value)
     except Rejection:
         return
+    call.sample_answer = answers
     for name, share in predictions.expect(answers).items():
         metrics.expected.labels(call.name, name).set(share)
 

@@ -24,7 +24,10 @@ AUTO, ON, OFF = "auto", "on", "off"
 
 
 class Call:
-    """One method of the model. ``decode``, ``fitting``: from our JSON, or from arrays, to what `run` takes."""
+    """One method of the model. ``decode``, ``fitting``: from our JSON, or from arrays, to what `run` takes.
+
+    ``sample_answer``: what it has answered to the sample, for who wants to know what its answers are like.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Call:
         self.rows = metrics.rows.labels(name)
         self.model_seconds = metrics.model.labels(name)
         self.predictions = predictions
+        self.sample_answer: Any = None
         self.batches: Optional[Batches] = None
         if batching == ON or (batching == AUTO and method.alone):
             self.batches = Batches(self.call, metrics.batches.labels(name).observe)

@@ -7,12 +7,14 @@ docs/serving.md has the table.
 
 from __future__ import annotations
 
+from typing import Optional
+
 from tagboat_server.errors import Rejection
-from tagboat_server.protocols import mlem, native
+from tagboat_server.protocols import mlem, native, open_inference
 from tagboat_server.protocols.base import RESERVED as RESERVED
 from tagboat_server.protocols.base import Context, Response, Route, refusal
 
-PROTOCOLS = (native, mlem)
+PROTOCOLS = (native, mlem, open_inference)
 """From the weakest claim on a path to the strongest."""
 
 
@@ -27,6 +29,16 @@ def table(context: Context) -> dict[str, Route]:
 def method_paths(context: Context) -> list[str]:
     """Where each method of the model stands by our own protocol."""
     return [native.paths(context, name)[0] for name in context.calls]
+
+
+def absence(context: Context, path: str) -> Optional[Rejection]:
+    """Why nothing stands at a path, where the protocol whose paths begin like this one can tell."""
+    for protocol in PROTOCOLS:
+        prefix = getattr(protocol, "PREFIX", None)
+        if prefix is not None and path.startswith(prefix) and hasattr(protocol, "absence"):
+            found: Rejection = protocol.absence(context, path)
+            return found
+    return None
 
 
 def refusal_at(path: str, rejection: Rejection) -> Response:
