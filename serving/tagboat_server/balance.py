@@ -10,6 +10,7 @@ import asyncio
 import mmap
 import socket
 import struct
+import time
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -20,33 +21,45 @@ SLACK = 1
 """Connections by which one worker may be ahead of another."""
 
 MOMENT = 0.002
-"""Seconds that a connection is left to others."""
+"""Seconds that a connection is left to others, for each that we have more than they."""
+
+LONGEST = 0.02
+"""Seconds that a connection is left to others at most."""
+
+STALE = 0.5
+"""Seconds after which one who has told nothing is not waited for; each tells ten times a second."""
+
+PLACE = struct.Struct("=id")
+"""One worker's: its connections and one more, so that 0 stands for nobody; the time at which it told."""
 
 
 class Balance:
     """How many connections each worker has. ``number``: the worker that we are; None for who only watches."""
 
-    def __init__(self, file: Path, number: Optional[int] = None) -> None:
+    def __init__(self, file: Path, number: Optional[int] = None, clock: Callable[[], float] = time.monotonic) -> None:
         with file.open("a+b") as opened:
-            opened.truncate(4 * PLACES)
-            self.memory = mmap.mmap(opened.fileno(), 4 * PLACES)
+            opened.truncate(PLACE.size * PLACES)
+            self.memory = mmap.mmap(opened.fileno(), PLACE.size * PLACES)
         self.number = number if number is not None and number < PLACES else None
+        self.clock = clock
 
     def tell(self, count: int) -> None:
         """Write down how many we have."""
         if self.number is not None:
-            struct.pack_into("i", self.memory, 4 * self.number, count + 1)
+            PLACE.pack_into(self.memory, PLACE.size * self.number, count + 1, self.clock())
 
-    def ahead(self, count: int) -> bool:
-        """Whether another worker has clearly fewer than ``count``."""
+    def lead(self, count: int) -> int:
+        """By how many of ``count`` we are clearly ahead of another worker that is awake; 0 where we are not."""
         self.tell(count)
-        # What is 0 stands for nobody; our own cannot be less than itself.
-        return any(0 < other < count + 1 - SLACK for other in struct.unpack(f"{PLACES}i", self.memory))
+        since = self.clock() - STALE
+        others = [other - 1 for other, told in PLACE.iter_unpack(self.memory) if other and told > since]
+        lead = count - min(others, default=count)
+        return lead if lead > SLACK else 0
 
     def forget(self, number: int) -> None:
         """Note that a worker takes no connections any more."""
         if number < PLACES:
-            struct.pack_into("i", self.memory, 4 * number, 0)
+            PLACE.pack_into(self.memory, PLACE.size * number, 0, 0.0)
 
 
 class Acceptor:
@@ -72,9 +85,10 @@ class Acceptor:
 
     def readable(self) -> None:
         """A connection waits: take it, or leave it to another worker for a moment."""
-        if self.balance.ahead(self.count() + len(self.arriving)):
+        lead = self.balance.lead(self.count() + len(self.arriving))
+        if lead:
             self.loop.remove_reader(self.listener.fileno())
-            self.later = self.loop.call_later(MOMENT, self.take_after_all)
+            self.later = self.loop.call_later(min(MOMENT * lead, LONGEST), self.take_after_all)
         else:
             self.take()
 

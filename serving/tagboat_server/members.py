@@ -44,7 +44,10 @@ class Loader:
 
 @dataclasses.dataclass(eq=False)
 class Member:
-    """A worker. ``heard``: when it last answered; ``leave_by``: when it must be gone, once it is to go."""
+    """A worker. ``heard``: when it last answered; ``leave_by``: when it must be gone, once it is to go.
+
+    ``stuck``: how many answers in a row say that its model is stuck.
+    """
 
     number: int
     pid: int
@@ -56,6 +59,7 @@ class Member:
     asked: Optional[concurrent.futures.Future[Document]] = None
     asked_at: float = float("-inf")
     leave_by: Optional[float] = None
+    stuck: int = 0
 
     @property
     def ready(self) -> bool:
@@ -89,6 +93,7 @@ class Member:
         if answer.exception() is None:
             self.status = answer.result()
             self.heard = time.monotonic()
+            self.stuck = self.stuck + 1 if self.status.get("status") == "stuck" else 0
 
     def leave(self, grace: float, margin: float) -> None:
         """Have it drain; after ``margin`` seconds more it is late."""

@@ -45,6 +45,10 @@ SILENCE = 30.0
 """Seconds at least for which a worker may answer nothing; twice ``request-timeout`` where that is more."""
 
 
+STUCK_ANSWERS = 2
+"""Answers in a row by which a worker is stuck: one may be of a moment in which the machine was busy elsewhere."""
+
+
 def run(
     folder: Path,
     identity: Identity,
@@ -197,17 +201,18 @@ class Supervisor:
                 self.log.event("worker-silent", worker=member.number, pid=member.pid)
                 member.heard = now
                 member.kill()
-            elif member.status.get("status") == "stuck":
+            elif member.stuck >= STUCK_ANSWERS:
                 self.log.event("worker-stuck", worker=member.number, pid=member.pid)
                 member.leave(min(self.settings.drain, self.settings.request_timeout), MARGIN)
                 crew.crashed()
-        ready = [member for member in self.members if member.ready]
-        if not self.open and (len(ready) >= crew.count or (ready and crew.restarts.crashes)):
-            # Not before the first workers are all there, or not all can be: else one would get every connection.
+        ready = sum(1 for member in self.members if member.ready)
+        # Not before the first workers are all there, or not all can be: else one would get every connection.
+        enough = ready >= crew.count or (ready and crew.restarts.crashes)
+        if enough and not self.open:
             self.open = True
             for member in self.members:
                 self.joined(member)
-        elif self.open and ready and not self.state.loaded:
+        elif enough and not self.state.loaded:
             self.state.become_ready()
             self.log.event("ready", **self.status())
 

@@ -98,7 +98,8 @@ class ServerProcess:
 
     @property
     def events(self):
-        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        whole = self.log.rpartition("\n")[0]  # the last line may be being written
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def connect(self, timeout=30):
         if self.address is None:
