@@ -43,7 +43,7 @@ class Call:
         self.name = name
         self.method = method
         self.signature = method.signature
-        self.decode: Decoder = method.decode or decoder_for(method.signature.input, tables=method.tables)
+        self.decode: Decoder = decoder_for(method.signature.input, tables=method.tables)
         self.fitting = Fitting(method.signature.input, tables=method.tables, writable=not method.quick)
         self.checked = not isinstance(method.signature.input, Anything)
         self.fields = fields_of(method.signature.input)
@@ -56,8 +56,10 @@ class Call:
         self.predictions = predictions
         self.sample_answer: Any = None
         self.batches: Optional[Batches] = None
+        # Asked for in any case, so that no batches are a 0 in the metrics and not a gap.
+        seen = metrics.batches.labels(name).observe
         if batching == ON or (batching == AUTO and method.alone):
-            self.batches = Batches(self.call, metrics.batches.labels(name).observe)
+            self.batches = Batches(self.call, seen)
 
     async def run(self, taken: Input) -> Any:
         """The model's answer. Raises `Rejection`."""
@@ -125,15 +127,12 @@ class Call:
             kind = type(error).__name__
             self.metrics.failures.labels(self.name, kind).inc()
             if isinstance(error, ValueError) and kind != "NotFittedError" and of_input:
-                message = f"the model refuses the input: {first_line(error)}"
-                raise Rejection(422, message, path="data", reason="model", cause=error) from None
+                raise Rejection(
+                    422, f"the model refuses the input: {first_line(error)}", path="data", reason="model"
+                ) from None
             if isinstance(error, (TypeError, KeyError)) and not self.checked and of_input:
                 raise Rejection(
-                    422,
-                    f"the model cannot take this input: {kind}: {first_line(error)}",
-                    path="data",
-                    reason="model",
-                    cause=error,
+                    422, f"the model cannot take this input: {kind}: {first_line(error)}", path="data", reason="model"
                 ) from None
             identity = secrets.token_hex(8)
             self.log.failure("model-failed", error, method=self.name, id=identity)

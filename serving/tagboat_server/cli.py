@@ -124,6 +124,8 @@ def pin_threads(settings: Settings, environment: Any) -> None:
     """Keep BLAS and OpenMP to the threads that the settings give them; what the user has set himself stays."""
     for name in THREAD_VARIABLES:
         environment.setdefault(name, str(settings.blas_threads))
+    # pyarrow, which pandas imports, starts a thread of jemalloc's (24 to 26): nothing could be forked any more.
+    environment.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     # A line for each series that says when it began: prometheus-client's default, and of no use here.
     environment.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "true")
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, Callable, Optional
 
-from tagboat_server.codecs.decoding import Decoder
-from tagboat_server.mlem.interface import Interface
 from tagboat_server.signature import Method
 
 LIBRARIES = {
@@ -49,8 +47,7 @@ class LoadedMethod:
 
     ``quick``: it is native code that never waits for anything, so that it may run on the event loop where it takes
     little time. ``alone``: a row's answer does not depend on the rows beside it, to the bit, so that several requests
-    may be answered together. ``tables``: it takes an `exact.Table` instead of a dataframe. ``decode``: reads a body of
-    our own protocol where the signature does not tell enough for that.
+    may be answered together. ``tables``: it takes an `exact.Table` instead of a dataframe.
     """
 
     call: Callable[[Any], Any]
@@ -58,7 +55,6 @@ class LoadedMethod:
     quick: bool = False
     alone: bool = False
     tables: bool = False
-    decode: Optional[Decoder] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +62,7 @@ class LoadedModel:
     """A model in memory. ``warnings``: what a person should know of how it was loaded.
 
     ``estimator``: the scikit-learn object whose own methods these are, where they are. ``forkable``: whether a process
-    may fork after loading it. ``interface``: what MLEM's metadata tells of it, where it is MLEM's.
+    may fork after loading it.
     """
 
     format: str
@@ -74,7 +70,6 @@ class LoadedModel:
     warnings: tuple[str, ...] = ()
     estimator: Any = None
     forkable: bool = True
-    interface: Optional[Interface] = None
 
 
 def libraries() -> dict[str, str]:

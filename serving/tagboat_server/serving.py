@@ -17,6 +17,7 @@ from tagboat_server import formats, metrics_sharing
 from tagboat_server.acceleration import accelerate
 from tagboat_server.assembly import assemble, read_sample, sample_rows
 from tagboat_server.balance import Balance
+from tagboat_server.codecs import decoder_for
 from tagboat_server.control import Control, OneServer
 from tagboat_server.errors import ModelError
 from tagboat_server.execution import Execution
@@ -97,7 +98,11 @@ def prepare(folder: Path, bundle: Bundle, log: Log) -> Prepared:
     """Load the model, and find the quickest way through it."""
     model = load(folder, bundle, log)
     sample = read_sample(folder, bundle)
-    return Prepared(accelerate(model, sample_rows(sample, model), os.environ, log), sample)
+    quick = accelerate(model, sample_rows(sample, model), os.environ, log)
+    for method in quick.methods.values():
+        # What decoding imports is shared by workers too, and no request waits for it.
+        decoder_for(method.signature.input, tables=method.tables)
+    return Prepared(quick, sample)
 
 
 def build(
@@ -116,6 +121,7 @@ def build(
     }
     if balance is not None:
         server.balance = balance
+        server.each_tick.append(lambda: balance.tell(server.connection_count()))
         server.each_tick.append(metrics_sharing.gather(metrics, **watched))
     else:
         metrics.watch(**watched)

@@ -1,6 +1,7 @@
 """Answers are counted in bins that a sample, or the classes, give."""
 
 import collections
+import math
 
 import numpy
 
@@ -21,7 +22,7 @@ def test_numbers_fall_into_the_deciles_of_the_sample():
     sample = numpy.arange(100.0)
     counts, expected = counted([sample, numpy.array([1e9, -1e9])], sample=sample)
     assert len(expected) == 10
-    assert sum(expected.values()) == 1
+    assert math.fsum(expected.values()) == 1
     assert set(counts) == set(expected)
     assert sum(counts.values()) == 102
     assert counts[">89.1"] == 11

@@ -47,7 +47,7 @@ class Fitting:
         self.writable = writable
         self.columns_of: tuple[Column, ...] = ()
         self.frames: Optional[Frames] = None
-        self.pandas = import_pandas()
+        self.pandas = import_pandas() if isinstance(signature, Anything) else None
         if isinstance(signature, Frame):
             self.columns_of = signature.columns
             self.frames = None if tables else Frames(signature)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from typing import Any, Optional, Union
 
 import msgspec
@@ -23,6 +24,9 @@ WORDS = {
 }
 """What msgspec calls a type, in the sender's words."""
 
+OBJECTS = {"object", "O", "str"}
+"""Dtypes whose arrays hold Python's own objects."""
+
 
 def family(dtype: str) -> str:
     """The family of a dtype's name: float, int, bool, text, time, scalar (any single value) or any."""
@@ -40,6 +44,17 @@ def family(dtype: str) -> str:
     if lowered == "any":
         return "any"
     return "scalar"
+
+
+def import_ahead(dtypes: Iterable[str]) -> None:
+    """Import what `to_array` will need for one of these, so that no request has to wait for it."""
+    for dtype in dtypes:
+        kind = family(dtype)
+        by_pandas = kind == "time" or (kind == "int" and dtype != dtype.lower())
+        if by_pandas or (kind in {"text", "scalar"} and dtype not in OBJECTS):
+            with contextlib.suppress(ModuleNotFoundError):
+                import pandas  # noqa: F401
+            return
 
 
 def json_type(dtype: str, *, nullable: bool) -> Any:
@@ -136,7 +151,14 @@ def times(values: Sequence[Any], dtype: str, path: str) -> Any:
 
 
 def inferred(values: Sequence[Any]) -> Any:
-    """A column of which nothing is known: pandas' guess where there is pandas, NumPy's otherwise."""
+    """A column of which nothing is known: pandas' guess where there is pandas, which plain numbers do not need."""
+    kinds = set(map(type, values))
+    if kinds == {bool}:
+        return numpy.array(values, dtype=bool)
+    if kinds and kinds <= {int, float}:
+        numbers = numpy.array(values)
+        if numbers.dtype in {numpy.dtype(numpy.float64), numpy.dtype(numpy.int64)}:
+            return numbers
     try:
         import pandas
     except ModuleNotFoundError:
@@ -148,7 +170,7 @@ def inferred(values: Sequence[Any]) -> Any:
 
 def special(array: numpy.ndarray[Any, Any], dtype: str) -> Any:
     """An array of objects as a dtype that only pandas has; as it is for NumPy's."""
-    if dtype in {"object", "O", "str"} or family(dtype) == "bool":
+    if dtype in OBJECTS or family(dtype) == "bool":
         return array
     try:
         import pandas

@@ -14,7 +14,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 import msgspec
 
-from tagboat_server.codecs.cells import WORDS
+from tagboat_server.codecs.cells import WORDS, import_ahead
 from tagboat_server.errors import Rejection
 from tagboat_server.signature import Anything, Frame, Signature, Tensor, Tensors
 
@@ -40,6 +40,7 @@ Decoder = Callable[[bytes], Input]
 
 def decoder_for(signature: Signature, *, tables: bool = False) -> Decoder:
     """The decoder of a signature, made once at load. ``tables``: the model takes an `exact.Table` for a dataframe."""
+    import_ahead(dtypes_of(signature))
     if isinstance(signature, Frame):
         from tagboat_server.codecs.frames import FrameDecoder, TableDecoder
 
@@ -57,6 +58,15 @@ def decoder_for(signature: Signature, *, tables: bool = False) -> Decoder:
 
         return AnythingDecoder()
     raise TypeError(signature)
+
+
+def dtypes_of(signature: Signature) -> list[str]:
+    """The dtypes that a signature names."""
+    if isinstance(signature, Frame):
+        return [column.dtype for column in signature.columns]
+    if isinstance(signature, Tensors):
+        return [tensor.dtype for tensor in signature.inputs]
+    return [signature.dtype] if isinstance(signature, Tensor) else []
 
 
 class Body:

@@ -42,7 +42,7 @@ class MatrixReader:
 
     def matrix(self, document: Any, body: bytes) -> Optional[numpy.ndarray[Any, Any]]:
         """The matrix in a parsed body. Raises what simdjson raises for cells that are no numbers."""
-        if list(document.keys()) != ["data"]:
+        if type(document) is not self.simdjson.Object or list(document.keys()) != ["data"]:
             return None
         rows = document["data"]
         if set(map(len, rows)) != {self.width} or body.count(b"[") != len(rows) + 1:

@@ -14,7 +14,7 @@ import numpy
 from tagboat_server.exact import Table
 from tagboat_server.signature import Column, Frame, Signature, Tensor
 
-Matrix = numpy.ndarray[Any, Any]
+Matrix = numpy.ndarray
 
 
 class Features:

@@ -1,8 +1,7 @@
 """Our own protocol: ``POST /<method>`` with ``{"data": …}``, answered by ``{"predictions": …, "release": …}``.
 
 ``data`` is a list of records, an object of columns, or a list of rows. Each method also stands at
-``/methods/<method>``, where no other protocol ever speaks; a model whose MLEM metadata describes its interface stands
-there alone, because ``/<method>`` is MLEM's.
+``/methods/<method>``, where no other protocol ever speaks.
 """
 
 from __future__ import annotations
@@ -15,26 +14,17 @@ import msgspec
 from tagboat_server.calling import Call
 from tagboat_server.codecs import encode
 from tagboat_server.errors import Rejection
-from tagboat_server.protocols.base import JSON, RESERVED, Context, Request, Response, Route
+from tagboat_server.protocols.base import JSON, Context, Request, Response, Route
 
 JSON_TYPES = (b"application/json", b"text/json")
 
 
 def routes(context: Context) -> dict[str, Route]:
-    """Every method at its paths."""
+    """Every method at its two paths."""
     found: dict[str, Route] = {}
     for name, call in context.calls.items():
-        route = NativeMethod(call, context.identity.release)
-        found.update(dict.fromkeys(paths(context, name), route))
+        found[f"/methods/{name}"] = found[f"/{name}"] = NativeMethod(call, context.identity.release)
     return found
-
-
-def paths(context: Context, name: str) -> list[str]:
-    """Where a method stands, the shortest path first."""
-    everywhere = f"/methods/{name}"
-    if name in RESERVED or context.model.interface is not None:
-        return [everywhere]
-    return [f"/{name}", everywhere]
 
 
 class NativeMethod(Route):
