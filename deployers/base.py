@@ -97,7 +97,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP request to a model's server; ``path`` starts with a slash; ``timeout`` in seconds."""
 
     method: str = "POST"
-    path: str = "/predict"
+    path: str = "/methods/predict"
     body: bytes = b""
     headers: Mapping[str, str] = msgspec.field(default_factory=lambda: {"content-type": "application/json"})
     timeout: float = 60.0

@@ -80,7 +80,7 @@ def _request(smoke: Smoke, read_input: Callable[[str], bytes]) -> Request:
         body = b""
     return Request(
         method="GET" if smoke.path is not None and not body else "POST",
-        path=smoke.path or f"/{smoke.method}",
+        path=smoke.path or f"/methods/{smoke.method}",
         body=body,
         headers={"content-type": smoke.content_type} if body else {},
         timeout=smoke.timeout,

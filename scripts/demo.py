@@ -256,13 +256,13 @@ def show_log(lines: Iterable[str]) -> None:
 
 def curl(url: str) -> str:
     """The line to try in a terminal."""
-    return f"curl {url}/predict -H 'content-type: application/json' -d '{json.dumps({'data': [SEPALS]})}'"
+    return f"curl {url}/methods/predict -H 'content-type: application/json' -d '{json.dumps({'data': [SEPALS]})}'"
 
 
 def predict(url: str) -> Any:
     """One real request."""
     body = json.dumps({"data": [SEPALS]}).encode()
-    request = urllib.request.Request(f"{url}/predict", body, {"content-type": "application/json"})
+    request = urllib.request.Request(f"{url}/methods/predict", body, {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as response:
         return json.load(response)
 

@@ -79,7 +79,9 @@ def test_a_server_that_is_not_ready_is_asked_nothing_else():
 
 def test_every_failing_request_is_named():
     one, two = Smoke(input=1, expect=Expect(equal=1)), Smoke(method="predict_proba", input=2, expect=Expect(equal=2))
-    with pytest.raises(VerificationError, match=r"(?s)smoke request 1 \(POST /predict\).*2 \(POST /predict_proba\)"):
+    with pytest.raises(
+        VerificationError, match=r"(?s)smoke request 1 \(POST /methods/predict\).*2 \(POST /methods/predict_proba\)"
+    ):
         check(server(["no"]), one, two)
 
 

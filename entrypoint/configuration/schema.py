@@ -64,11 +64,11 @@ class Smoke(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
         if self.path is not None and self.method != "predict":
-            raise ValueError("method and path exclude each other", "A method is served at /<method>: keep one of them.")
+            raise ValueError("method and path exclude each other", "A method has its own path: keep one of them.")
         if self.input is not UNSET and self.input_file is not None:
             raise ValueError("input and input-file exclude each other", "Keep one of them.")
 
-    method: Annotated[MethodName, Meta(description="The model's method, served at `/<method>`.")] = "predict"
+    method: Annotated[MethodName, Meta(description="The model's method, served at `/methods/<method>`.")] = "predict"
     path: Annotated[
         UrlPath | None,
         Meta(
@@ -125,6 +125,13 @@ class Server(Settings, frozen=True, kw_only=True, omit_defaults=True):
         UNSET
     )
     max_connections: Annotated[Count | UnsetType, Meta(description="Open connections at once. Default 2048.")] = UNSET
+    mlem_standardize: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="Whether a MLEM model's methods are `predict` and `predict_proba` with one argument `data`, as "
+            "`mlem serve` shows them, or have their own names. Default true."
+        ),
+    ] = UNSET
     access_log: Annotated[bool | UnsetType, Meta(description="A line of JSON for each request. Default true.")] = UNSET
 
     def __post_init__(self) -> None:

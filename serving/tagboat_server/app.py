@@ -20,6 +20,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 COUNTED = {400, 413, 415, 422}
 """Refusals that are the sender's: they are counted by reason and column."""
 
+FAILURE = 500
+"""From this status on it is the server's fault, also where a protocol answers all errors with 400."""
+
 
 class Application:
     """Answers requests; while the process drains, every answer closes its connection.
@@ -40,7 +43,7 @@ class Application:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        started = time.perf_counter()
+        started, failed = time.perf_counter(), 0
         route = self.routes.get(scope["path"], self.nowhere)
         try:
             headers = dict(scope["headers"])
@@ -50,12 +53,12 @@ class Application:
             body = await read_body(headers, receive, self.limit) if scope["method"] == "POST" else b""
             response = await route(Request(scope["method"], scope["path"], scope["query_string"], headers, body))
         except Rejection as rejection:
-            response = self.refused(route, scope, rejection)
+            response, failed = self.refused(route, scope, rejection), rejection.status
         except ClientGoneError:
             self.account(scope, route, 499, started, None)
             return
         await self.respond(response, scope, send)
-        self.account(scope, route, response.status, started, response.rows)
+        self.account(scope, route, response.status, started, response.rows, failed=failed)
 
     def refused(self, route: Route, scope: Scope, rejection: Rejection) -> Response:
         """A refusal in the form of the protocol that was spoken; counted."""
@@ -84,10 +87,12 @@ class Application:
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
-    def account(self, scope: Scope, route: Route, status: int, started: float, rows: Optional[int]) -> None:
-        """Count and log an answered request."""
+    def account(
+        self, scope: Scope, route: Route, status: int, started: float, rows: Optional[int], *, failed: int = 0
+    ) -> None:
+        """Count and log an answered request. ``failed``: our own status, where a protocol says it in another."""
         seconds = time.perf_counter() - started
-        self.metrics.answered(route.label, status, seconds)
+        self.metrics.answered(route.label, failed if failed >= FAILURE else status, seconds)
         if self.log.access:
             self.log.request(scope, status, seconds, rows, self.context.identity.release)
 

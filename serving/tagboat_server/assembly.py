@@ -85,7 +85,7 @@ def sample_rows(sample: Optional[bytes], model: LoadedModel) -> Any:
     for method in model.methods.values():
         if sample is not None:
             try:
-                return decoder_for(method.signature.input)(sample).value
+                return (method.decode or decoder_for(method.signature.input))(sample).value
             except Rejection:
                 return None
     return None

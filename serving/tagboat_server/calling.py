@@ -43,7 +43,7 @@ class Call:
         self.name = name
         self.method = method
         self.signature = method.signature
-        self.decode: Decoder = decoder_for(method.signature.input, tables=method.tables)
+        self.decode: Decoder = method.decode or decoder_for(method.signature.input, tables=method.tables)
         self.fitting = Fitting(method.signature.input, tables=method.tables, writable=not method.quick)
         self.checked = not isinstance(method.signature.input, Anything)
         self.fields = fields_of(method.signature.input)
@@ -127,12 +127,15 @@ class Call:
             kind = type(error).__name__
             self.metrics.failures.labels(self.name, kind).inc()
             if isinstance(error, ValueError) and kind != "NotFittedError" and of_input:
-                raise Rejection(
-                    422, f"the model refuses the input: {first_line(error)}", path="data", reason="model"
-                ) from None
+                message = f"the model refuses the input: {first_line(error)}"
+                raise Rejection(422, message, path="data", reason="model", cause=error) from None
             if isinstance(error, (TypeError, KeyError)) and not self.checked and of_input:
                 raise Rejection(
-                    422, f"the model cannot take this input: {kind}: {first_line(error)}", path="data", reason="model"
+                    422,
+                    f"the model cannot take this input: {kind}: {first_line(error)}",
+                    path="data",
+                    reason="model",
+                    cause=error,
                 ) from None
             identity = secrets.token_hex(8)
             self.log.failure("model-failed", error, method=self.name, id=identity)

@@ -59,7 +59,8 @@ class Rejection(Exception):  # noqa: N818 - it is an answer, not a defect
     """An HTTP answer other than success.
 
     ``path``: where in the body, such as ``data[3].age``. ``reason``: one word for the metrics. ``kind`` and
-    ``identity``: the type and the id of a failure whose traceback is in the log.
+    ``identity``: the type and the id of a failure whose traceback is in the log. ``cause``: what the model raised,
+    where its words are for the sender.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Rejection(Exception):  # noqa: N818 - it is an answer, not a defect
         kind: Optional[str] = None,
         identity: Optional[str] = None,
         headers: Optional[Mapping[str, str]] = None,
+        cause: Optional[BaseException] = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -82,6 +84,7 @@ class Rejection(Exception):  # noqa: N818 - it is an answer, not a defect
         self.reason = reason
         self.kind = kind
         self.identity = identity
+        self.cause = cause
         self.headers = dict(headers or {})
 
     def document(self) -> dict[str, dict[str, str]]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, Callable, Optional
 
+from tagboat_server.codecs.decoding import Decoder
+from tagboat_server.mlem.interface import Interface
 from tagboat_server.signature import Method
 
 LIBRARIES = {
@@ -47,7 +49,8 @@ class LoadedMethod:
 
     ``quick``: it is native code that never waits for anything, so that it may run on the event loop where it takes
     little time. ``alone``: a row's answer does not depend on the rows beside it, to the bit, so that several requests
-    may be answered together. ``tables``: it takes an `exact.Table` instead of a dataframe.
+    may be answered together. ``tables``: it takes an `exact.Table` instead of a dataframe. ``decode``: reads a body of
+    our own protocol where the signature does not tell enough for that.
     """
 
     call: Callable[[Any], Any]
@@ -55,6 +58,7 @@ class LoadedMethod:
     quick: bool = False
     alone: bool = False
     tables: bool = False
+    decode: Optional[Decoder] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +66,7 @@ class LoadedModel:
     """A model in memory. ``warnings``: what a person should know of how it was loaded.
 
     ``estimator``: the scikit-learn object whose own methods these are, where they are. ``forkable``: whether a process
-    may fork after loading it.
+    may fork after loading it. ``interface``: what MLEM's metadata tells of it, where it is MLEM's.
     """
 
     format: str
@@ -70,6 +74,7 @@ class LoadedModel:
     warnings: tuple[str, ...] = ()
     estimator: Any = None
     forkable: bool = True
+    interface: Optional[Interface] = None
 
 
 def libraries() -> dict[str, str]:

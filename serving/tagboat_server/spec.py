@@ -80,6 +80,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """How long a connection may be idle."""
     max_connections: int = 2048
     """Open connections at once, also bounded by the process's file descriptors."""
+    mlem_standardize: bool = True
+    """Whether a MLEM model's methods are shown as ``mlem serve`` shows them by default, or under their own names."""
     access_log: bool = True
     """A line of JSON on stderr for every request."""
 

@@ -75,9 +75,9 @@ def test_the_signature_in_the_metadata_is_enforced(serve, bundle_around, saved, 
     assert [column["name"] for column in document["methods"]["predict"]["input"]["columns"]] == list(FLOWER)
     assert document["methods"]["predict_proba"]["output"] == {"kind": "tensor", "dtype": "float64", "shape": [None, 3]}
     server = started(serve, bundle_around, saved, python, "frame")
-    assert server.post("/predict", {"data": [FLOWER]}).json["predictions"] == ["setosa"]
+    assert server.post("/methods/predict", {"data": [FLOWER]}).json["predictions"] == ["setosa"]
     for wrong, path in (({"sepal_width": "3"}, "data[0].sepal_width"), ({"age": 1}, "data[0].age")):
-        answer = server.post("/predict", {"data": [{**FLOWER, **wrong}]})
+        answer = server.post("/methods/predict", {"data": [{**FLOWER, **wrong}]})
         assert (answer.status, answer.json["error"]["path"]) == (422, path)
 
 
@@ -87,8 +87,8 @@ def test_the_metadata_file_and_the_model_beside_it_are_the_same_model(saved, pyt
 
 def test_an_array_is_taken_at_its_width(serve, bundle_around, saved, python):
     server = started(serve, bundle_around, saved, python, "array")
-    assert server.post("/predict", {"data": [list(FLOWER.values())]}).json["predictions"] == [0]
-    answer = server.post("/predict", {"data": [[1, 2, 3]]})
+    assert server.post("/methods/predict", {"data": [list(FLOWER.values())]}).json["predictions"] == [0]
+    answer = server.post("/methods/predict", {"data": [[1, 2, 3]]})
     assert (answer.status, answer.json["error"]["path"]) == (422, "data[0]")
 
 
@@ -99,14 +99,14 @@ def test_a_model_saved_without_sample_data_is_described_by_the_estimator(saved, 
 
 def test_functions_are_called_through_mlem(serve, bundle_around, saved, python):
     server = started(serve, bundle_around, saved, python, "function")
-    for path in ("/predict", "/__call__"):
+    for path in ("/methods/predict", "/methods/__call__"):
         assert server.post(path, {"data": [[1, 2, 3, 4]]}).json["predictions"] == [[2, 4, 6, 8]]
 
 
 def test_a_single_value_is_taken_and_nothing_else(serve, bundle_around, saved, python):
     server = started(serve, bundle_around, saved, python, "text")
-    assert server.post("/predict", {"data": "abcd"}).json["predictions"] == {"half": "ab"}
-    assert server.post("/predict", {"data": {"a": 1}}).status == 422
+    assert server.post("/methods/predict", {"data": "abcd"}).json["predictions"] == {"half": "ab"}
+    assert server.post("/methods/predict", {"data": {"a": 1}}).status == 422
 
 
 def test_without_mlem_a_model_that_needs_it_names_the_requirement(saved, tmp_path):

@@ -7,26 +7,33 @@ processors, functions. A scikit-learn model or pipeline is a pickle, and is load
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy
 
+from tagboat_server.codecs import Decoder
 from tagboat_server.errors import MissingLibraryError, ModelError
 from tagboat_server.formats import estimators, threads
 from tagboat_server.formats.features import input_of
 from tagboat_server.formats.unpickling import explained
+from tagboat_server.mlem.interface import Argument
+from tagboat_server.mlem.metadata import (
+    arguments_in,
+    interface_in,
+    metadata_file,
+    methods_in,
+    orders_of,
+    processors_of,
+    read,
+)
+from tagboat_server.mlem.reading import REQUIREMENT, Given, Several, Single, reader_for
 from tagboat_server.model import LoadedMethod, LoadedModel
-from tagboat_server.signature import Anything, Column, Frame, Method, Signature, Tensor
+from tagboat_server.signature import Anything, Method
 
 PICKLED = {"sklearn", "sklearn_pipeline", "sklearn_transformer"}
 """MLEM's model types that are one pickle and nothing more."""
-
-PRIMITIVES = {"bool": "bool", "float": "float64", "int": "int64", "str": "str"}
-"""MLEM's single values, and our dtypes."""
-
-REQUIREMENT = "tagboat-server[mlem]"
 
 
 class MlemFormat:
@@ -50,83 +57,12 @@ class MlemFormat:
             methods = offered(model, described) if model is not None else {}
             if set(methods) != set(described):
                 model, methods = None, with_mlem(file, described, document)
+        interface = interface_in(document, methods, file)
         if "__call__" in methods and "predict" not in methods:
             methods = {**methods, "predict": methods["__call__"]}
         # What MLEM imports (fsspec) may have started threads.
         forkable = model is not None and threads.forkable()
-        return LoadedModel(self.name, methods, tuple(warnings), estimator=model, forkable=forkable)
-
-
-def metadata_file(path: Path) -> Optional[Path]:
-    """The ``.mlem`` file of the model that ``path`` names, or None."""
-    candidates = (path, path.with_name(path.name + ".mlem"), path / ".mlem")
-    return next((file for file in candidates if file.name.endswith(".mlem") and file.is_file()), None)
-
-
-def read(file: Path) -> dict[str, Any]:
-    """The metadata as plain YAML."""
-    try:
-        import yaml
-    except ModuleNotFoundError:
-        raise MissingLibraryError(REQUIREMENT, where=file.name, reason="the model was saved with MLEM") from None
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ModelError(f"no YAML: {error}", where=file.name) from None
-    if not isinstance(document, dict) or document.get("object_type") != "model":
-        raise ModelError("this is no model of MLEM's (object_type: model)", where=file.name)
-    return document
-
-
-def processors_of(document: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """The processors by name; MLEM before 0.4.3 had one, as ``model_type``."""
-    processors = document.get("processors")
-    if isinstance(processors, dict) and processors:
-        return processors
-    return {"model": document.get("model_type") or {}}
-
-
-def orders_of(document: Mapping[str, Any]) -> Mapping[str, list[list[str]]]:
-    """For each public method, the processors and methods it is a chain of."""
-    orders = document.get("call_orders")
-    if isinstance(orders, dict) and orders:
-        return orders
-    methods = processors_of(document).get("model", {}).get("methods") or {}
-    return {name: [["model", name]] for name in methods}
-
-
-def methods_in(document: Mapping[str, Any], file: Path) -> dict[str, Method]:
-    """Each public method's signature: the first link's input, the last link's output."""
-    processors = processors_of(document)
-    found: dict[str, Method] = {}
-    try:
-        for name, chain in orders_of(document).items():
-            first = processors[chain[0][0]]["methods"][chain[0][1]]
-            last = processors[chain[-1][0]]["methods"][chain[-1][1]]
-            needed = [argument for argument in first["args"] if argument.get("required", True)] or first["args"]
-            taken = data_type(needed[0]["type_"]) if len(needed) == 1 else Anything()
-            found[str(name)] = Method(taken, data_type(last.get("returns") or {}))
-    except (KeyError, IndexError, TypeError) as error:
-        raise ModelError(f"the metadata lacks {error}", where=file.name) from None
-    if not found:
-        raise ModelError("the metadata names no method", where=file.name)
-    return found
-
-
-def data_type(described: Mapping[str, Any]) -> Signature:
-    """A signature from MLEM's description of a type; `Anything` for what has no place in ours."""
-    kind = described.get("type")
-    if kind == "dataframe":
-        columns = tuple(
-            Column(name if isinstance(name, int) else str(name), str(dtype))
-            for name, dtype in zip(described["columns"], described["dtypes"])
-        )
-        return Frame(columns, tuple(described.get("index_cols") or ()))
-    if kind == "ndarray" and described.get("shape") is not None:
-        return Tensor(str(described["dtype"]), tuple(described["shape"]))
-    if kind == "primitive" and described.get("ptype") in PRIMITIVES:
-        return Tensor(PRIMITIVES[described["ptype"]], ())
-    return Anything()
+        return LoadedModel(self.name, methods, tuple(warnings), estimator=model, forkable=forkable, interface=interface)
 
 
 def unpickled(document: Mapping[str, Any], file: Path) -> Any:
@@ -180,45 +116,50 @@ def with_mlem(file: Path, described: Mapping[str, Method], document: Mapping[str
             REQUIREMENT, where=file.name, reason=f"the model is of MLEM's type {kind!r}"
         ) from None
     meta = load_meta(str(file), force_type=MlemModel, load_value=True)
-    return {name: LoadedMethod(Call(meta, name, method), method) for name, method in described.items()}
+    methods = {}
+    for name, method in described.items():
+        arguments = arguments_in(document, name)
+        call = Call(meta, name, arguments)
+        methods[name] = LoadedMethod(call, method, decode=decoder_of(arguments, method))
+    return methods
+
+
+def decoder_of(arguments: Sequence[Argument], method: Method) -> Optional[Decoder]:
+    """Reads a body of our own protocol by MLEM's description, where the signature does not tell enough."""
+    if sum(argument.required for argument in arguments) > 1:
+        return Several(arguments)
+    needed = next((argument for argument in arguments if argument.required), arguments[0])
+    if not isinstance(method.input, Anything) or needed.described.get("type") == "unspecified":
+        return None
+    return Single(reader_for(needed.described))
 
 
 class Call:
-    """One method called through MLEM; input of a type that only MLEM knows is read by MLEM."""
+    """One method called through MLEM."""
 
-    def __init__(self, meta: Any, name: str, method: Method) -> None:
+    def __init__(self, meta: Any, name: str, arguments: Sequence[Argument]) -> None:
         self.meta = meta
         self.name = name
-        self.types: dict[str, Any] = {}
-        if isinstance(method.input, Anything):
-            first = meta.call_orders[name][0] if name in meta.call_orders else ("model", name)
-            signature = meta.processors[first[0]].methods[first[1]]
-            self.types = {argument.name: argument.type_ for argument in signature.args}
+        self.arguments = tuple(arguments)
+        self.several = sum(argument.required for argument in arguments) > 1
 
     def __call__(self, value: Any) -> Any:
-        """Call the chain. Several arguments come as one object, by their names."""
+        """Call the chain. ``value``: the one argument, or several by their names."""
         method = getattr(self.meta, self.name)
         if isinstance(value, numpy.ndarray) and value.ndim == 0:
             value = value.item()
-        if len(self.types) > 1:
-            if not isinstance(value, dict) or not set(value) <= set(self.types):
-                raise ValueError(f"this method takes an object with {', '.join(self.types)}")
-            return method(**{name: self.read(name, part) for name, part in value.items()})
-        if self.types:
-            value = self.read(next(iter(self.types)), value)
-        return method(value)
-
-    def read(self, name: str, value: Any) -> Any:
-        """A JSON value as the type that the metadata gives an argument."""
-        described = self.types[name]
-        if type(described).__name__ == "UnspecifiedDataType":
-            return value
-        from mlem.core.errors import DeserializationError
-
-        try:
-            return described.get_serializer().deserialize(value)
-        except DeserializationError as error:
-            raise ValueError(f"{name}: {error}") from error
+        if not isinstance(value, Given) and not (self.several and isinstance(value, dict)):
+            return method(value)
+        # By place where that can be: MLEM takes `name` and `self` for itself.
+        places = []
+        for argument in self.arguments:
+            if argument.keyword or argument.own not in value:
+                break
+            places.append(value[argument.own])
+        rest = {
+            argument.own: value[argument.own] for argument in self.arguments[len(places) :] if argument.own in value
+        }
+        return method(*places, **rest)
 
 
 FORMAT = MlemFormat()

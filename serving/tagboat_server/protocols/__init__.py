@@ -1,7 +1,8 @@
 """The ways in which a model can be asked; each module is one protocol, and `table` joins them.
 
-Where two protocols claim one path, the one that stands later in `PROTOCOLS` has it; `RESERVED` names the paths that no
-method of a model takes.
+Where two protocols claim one path, the one that stands later in `PROTOCOLS` has it. Methods of the model never claim
+what `RESERVED` names, and our own protocol leaves ``/<method>`` to MLEM's for a model that MLEM describes.
+docs/serving.md has the table.
 """
 
 from __future__ import annotations
@@ -9,30 +10,25 @@ from __future__ import annotations
 from typing import Optional
 
 from tagboat_server.errors import Rejection
-from tagboat_server.protocols import native, open_inference
+from tagboat_server.protocols import mlem, native, open_inference
+from tagboat_server.protocols.base import RESERVED as RESERVED
 from tagboat_server.protocols.base import Context, Response, Route, refusal
 
-PROTOCOLS = (native, open_inference)
+PROTOCOLS = (native, mlem, open_inference)
 """From the weakest claim on a path to the strongest."""
-
-RESERVED = {"docs", "health", "interface.json", "invocations", "methods", "metrics", "openapi.json", "ping", "v2"}
-"""First parts of paths that no method takes: a method of such a name stands under ``/methods/`` alone."""
 
 
 def table(context: Context) -> dict[str, Route]:
     """The dispatch table: what answers at which path."""
     joined: dict[str, Route] = {}
     for protocol in PROTOCOLS:
-        found = protocol.routes(context)
-        if protocol is native:
-            found = {path: route for path, route in found.items() if path[1:] not in RESERVED}
-        joined.update(found)
+        joined.update(protocol.routes(context))
     return joined
 
 
 def method_paths(context: Context) -> list[str]:
-    """Where each method of the model stands."""
-    return [f"/methods/{name}" if name in RESERVED else f"/{name}" for name in context.calls]
+    """Where each method of the model stands by our own protocol."""
+    return [native.paths(context, name)[0] for name in context.calls]
 
 
 def absence(context: Context, path: str) -> Optional[Rejection]:

@@ -20,6 +20,9 @@ from tagboat_server.state import State
 
 JSON = b"application/json"
 
+RESERVED = {"docs", "health", "interface.json", "invocations", "methods", "metrics", "openapi.json", "ping", "v2"}
+"""First parts of paths that no method takes: a method of such a name stands under ``/methods/`` alone."""
+
 
 class Request(NamedTuple):
     """A request that has arrived whole. ``path`` is percent-decoded; header names are in lower case."""

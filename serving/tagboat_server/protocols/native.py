@@ -1,7 +1,8 @@
 """Our own protocol: ``POST /<method>`` with ``{"data": …}``, answered by ``{"predictions": …, "release": …}``.
 
 ``data`` is a list of records, an object of columns, or a list of rows. Each method also stands at
-``/methods/<method>``, where no other protocol ever speaks.
+``/methods/<method>``, where no other protocol ever speaks; a model whose MLEM metadata describes its interface stands
+there alone, because ``/<method>`` is MLEM's.
 """
 
 from __future__ import annotations
@@ -14,17 +15,26 @@ import msgspec
 from tagboat_server.calling import Call
 from tagboat_server.codecs import encode
 from tagboat_server.errors import Rejection
-from tagboat_server.protocols.base import JSON, Context, Request, Response, Route
+from tagboat_server.protocols.base import JSON, RESERVED, Context, Request, Response, Route
 
 JSON_TYPES = (b"application/json", b"text/json")
 
 
 def routes(context: Context) -> dict[str, Route]:
-    """Every method at its two paths."""
+    """Every method at its paths."""
     found: dict[str, Route] = {}
     for name, call in context.calls.items():
-        found[f"/methods/{name}"] = found[f"/{name}"] = NativeMethod(call, context.identity.release)
+        route = NativeMethod(call, context.identity.release)
+        found.update(dict.fromkeys(paths(context, name), route))
     return found
+
+
+def paths(context: Context, name: str) -> list[str]:
+    """Where a method stands, the shortest path first."""
+    everywhere = f"/methods/{name}"
+    if name in RESERVED or context.model.interface is not None:
+        return [everywhere]
+    return [f"/{name}", everywhere]
 
 
 class NativeMethod(Route):
