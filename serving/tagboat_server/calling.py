@@ -99,6 +99,9 @@ class Call:
         """The column of the model's that a refusal's path ends in, if it does."""
         if path is None:
             return None
+        if ", column " in path:
+            end = path.rpartition(", column ")[2]
+            return end if end in self.fields else None
         end = path.rpartition("]")[0].rpartition("[")[2] if path.endswith("]") else path.rpartition(".")[2]
         if end in self.fields:
             return end

@@ -13,6 +13,7 @@ from typing import Any, Optional
 import msgspec
 
 from tagboat_server import __version__, processors
+from tagboat_server.container import read_container
 from tagboat_server.errors import ServerError, SettingsError
 from tagboat_server.spec import Settings, read_bundle, read_identity, read_settings
 
@@ -45,9 +46,9 @@ def parser() -> argparse.ArgumentParser:
     look.add_argument("--format", help="its format, where the files do not tell")
     look.add_argument("--code", type=Path, action="append", default=[], help="a folder of modules that it imports")
     look.add_argument("--output", type=Path, help="write the JSON here instead of to stdout")
-    run = commands.add_parser("serve", help="serve a bundle until SIGTERM")
-    run.add_argument("bundle", type=Path, help="the bundle's folder")
-    run.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    run = commands.add_parser("serve", help="serve a bundle until SIGTERM; alone, as a container's environment says")
+    run.add_argument("bundle", type=Path, nargs="?", help="the bundle's folder; else the container's own")
+    run.add_argument("--host", help="the address to listen on (default: 127.0.0.1; without BUNDLE 0.0.0.0)")
     run.add_argument("--port", type=int, help="the TCP port to listen on; 0 for any")
     run.add_argument("--uds", type=Path, help="a Unix socket to listen on")
     run.add_argument("--control", type=Path, help="a Unix socket for status, handover and drain")
@@ -94,15 +95,16 @@ def serve(options: argparse.Namespace) -> int:
     try:
         if options.control_only and options.control is None:
             raise SettingsError("--control-only needs --control")
+        asked = contain(options, os.environ) if options.bundle is None else {}
         if options.port is None and options.uds is None and not options.control_only:
             raise SettingsError("nowhere to listen", hint="Give --port, --uds, or --control with --control-only.")
         folder = options.bundle.absolute()
         bundle = read_bundle(folder)
-        settings = read_settings(os.environ)
+        settings = read_settings(os.environ, asked)
         identity = read_identity(bundle, os.environ)
         pin_threads(settings, os.environ)
         where = {
-            "tcp": (options.host, options.port) if options.port is not None else None,
+            "tcp": (options.host or "127.0.0.1", options.port) if options.port is not None else None,
             "uds": options.uds,
             "control": options.control,
         }
@@ -118,6 +120,16 @@ def serve(options: argparse.Namespace) -> int:
     except ServerError as error:
         sys.stderr.write(msgspec.json.encode({"event": "failed", **error.document()}).decode() + "\n")
         return 2
+
+
+def contain(options: argparse.Namespace, environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """Fill in what a container's environment says; what the command line says counts. Gives the settings asked for."""
+    contained = read_container(environment)
+    options.bundle = contained.bundle
+    options.host = options.host or contained.host
+    if options.port is None and options.uds is None and not options.control_only:
+        options.port = contained.port
+    return contained.settings
 
 
 def pin_threads(settings: Settings, environment: Any) -> None:

@@ -47,7 +47,6 @@ class Server(uvicorn.Server):
     """A uvicorn server that can take listening sockets while it runs, and drains as told above."""
 
     def __init__(self, app: Any, state: State, settings: Settings, log: Log) -> None:
-        release = state.identity.release
         super().__init__(
             uvicorn.Config(
                 app,
@@ -61,7 +60,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 backlog=BACKLOG,
                 timeout_keep_alive=max(1, round(settings.keep_alive)),
-                headers=[("x-tagboat-release", release)] if release else [],
+                headers=release_headers(state.identity.release),
             )
         )
         self.state = state
@@ -220,6 +219,13 @@ class Server(uvicorn.Server):
         """Let the event loop make connections of what it has accepted."""
         for _ in range(5):
             await asyncio.sleep(0)
+
+
+def release_headers(release: Optional[str]) -> list[tuple[str, str]]:
+    """What every answer says of the release, uvicorn's own answers too; InvokeEndpoint passes on the second alone."""
+    if release is None:
+        return []
+    return [("x-tagboat-release", release), ("x-amzn-sagemaker-custom-attributes", f"tagboat-release={release}")]
 
 
 def take_queued(listener: socket.socket) -> list[socket.socket]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 import msgspec
 
@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """Open connections at once, also bounded by the process's file descriptors."""
     mlem_standardize: bool = True
     """Whether a MLEM model's methods are shown as ``mlem serve`` shows them by default, or under their own names."""
+    default_accept: str = ""
+    """What ``/invocations`` answers where no type is asked for; empty: JSON, and JSON lines to JSON lines."""
     access_log: bool = True
     """A line of JSON on stderr for every request."""
 
@@ -103,12 +105,15 @@ ALIASES = {"drain-seconds": "drain"}
 """Other names of settings."""
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings from ``TAGBOAT_SETTINGS``, a JSON object; its absence means every default."""
+def read_settings(environment: Mapping[str, str], asked: Optional[Mapping[str, Any]] = None) -> Settings:
+    """The settings from ``TAGBOAT_SETTINGS``, a JSON object; its absence means every default.
+
+    ``asked``: settings that count where ``TAGBOAT_SETTINGS`` says nothing.
+    """
     text = environment.get("TAGBOAT_SETTINGS") or "{}"
     try:
         given = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        renamed = {ALIASES.get(key, key): value for key, value in given.items()}
+        renamed = {**(asked or {}), **{ALIASES.get(key, key): value for key, value in given.items()}}
         return msgspec.json.decode(msgspec.json.encode(renamed), type=Settings)
     except (msgspec.DecodeError, ValueError) as error:
         raise SettingsError(str(error), where="TAGBOAT_SETTINGS", hint="See docs/serving.md for its keys.") from None

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Optional
 
 from tagboat_server.errors import Rejection
-from tagboat_server.protocols import mlem, native, open_inference
+from tagboat_server.protocols import invocations, mlem, native, open_inference
 from tagboat_server.protocols.base import RESERVED as RESERVED
 from tagboat_server.protocols.base import Context, Response, Route, refusal
 
-PROTOCOLS = (native, mlem, open_inference)
+PROTOCOLS = (native, mlem, invocations, open_inference)
 """From the weakest claim on a path to the strongest."""
 
 

@@ -20,7 +20,19 @@ from tagboat_server.state import State
 
 JSON = b"application/json"
 
-RESERVED = {"docs", "health", "interface.json", "invocations", "methods", "metrics", "openapi.json", "ping", "v2"}
+RESERVED = {
+    "docs",
+    "execution-parameters",
+    "health",
+    "interface.json",
+    "invocations",
+    "methods",
+    "metrics",
+    "openapi.json",
+    "ping",
+    "v2",
+    "version",
+}
 """First parts of paths that no method takes: a method of such a name stands under ``/methods/`` alone."""
 
 

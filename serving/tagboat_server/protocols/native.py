@@ -66,6 +66,11 @@ def check_content(headers: Mapping[bytes, bytes]) -> None:
     given = headers.get(b"content-type", b"")
     if given != JSON and given:
         check_type(given)
+    check_encoding(headers)
+
+
+def check_encoding(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a body that is compressed as a whole."""
     if b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() not in {b"identity", b""}:
         raise Rejection(415, "compressed bodies are not taken", headers={"accept-encoding": "identity"})
 
