@@ -17,7 +17,7 @@ from tagboat_server.protocols.open_inference.documents import ABSENT, InferReque
 from tagboat_server.protocols.open_inference.models import Model
 from tagboat_server.protocols.open_inference.refusing import refusal
 
-Array = numpy.ndarray[Any, Any]
+Array = numpy.ndarray
 
 OCTETS = b"application/octet-stream"
 

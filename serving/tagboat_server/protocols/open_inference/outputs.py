@@ -13,7 +13,7 @@ import numpy
 
 from tagboat_server.codecs.encoding import encode, key_of, of_array, of_sparse, plain
 
-Array = numpy.ndarray[Any, Any]
+Array = numpy.ndarray
 
 
 def tensors_of(result: Any, method: str) -> dict[str, Array]:
