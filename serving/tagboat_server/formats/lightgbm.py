@@ -7,6 +7,7 @@ has it.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -21,7 +22,9 @@ from tagboat_server.model import LoadedMethod, LoadedModel
 from tagboat_server.signature import Method, Tensor
 
 START = (b"tree\n", b"tree\r\n")
-END = b"end of trees"
+TREES_END, PARAMETERS, PARAMETERS_END = b"\nend of trees", b"\nparameters:", b"\nend of parameters"
+PANDAS = b"pandas_categorical:"
+"""What stands behind the trees: how the model was trained, and pandas' categories."""
 
 OBJECTIVE = "objective="
 CATEGORICAL = "[categorical_feature: "
@@ -63,11 +66,17 @@ class LightgbmFormat:
 
 def check(path: Path) -> None:
     """Refuse a file that was cut off: LightGBM ends the process over some of them, and loads others."""
-    with path.open("rb") as file:
-        if not file.readline().startswith(START):
-            raise ModelError("this is no LightGBM model", where=path.name, hint="Save it with Booster.save_model.")
-        if not any(line.startswith(END) for line in file):
+    if not beginning(path).startswith(START):
+        raise ModelError("this is no LightGBM model", where=path.name, hint="Save it with Booster.save_model.")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        trees = content.rfind(TREES_END)
+        if trees < 0:
             raise ModelError("the file ends before its last tree", where=path.name)
+        rest = content[trees:]
+    end = rest.find(PARAMETERS_END)
+    after = rest[end + len(PARAMETERS_END) :].strip() if end >= 0 else b""
+    if (PARAMETERS in rest and end < 0) or (after and not after.startswith(PANDAS)):
+        raise ModelError("the file ends before its last line", where=path.name)
 
 
 def method(call: Any, features: Features, output: Tensor) -> LoadedMethod:

@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused_with_its_place(libraries, trained, start):
         assert (answer.status, answer.json["error"]["path"]) == (422, path)
 
 
-@pytest.mark.parametrize("size", [0, 5, 400, 4000, -200])
+@pytest.mark.parametrize("size", [0, 5, 400, 4000, -2000, -200, -40, -25])
 def test_a_file_that_was_cut_off_is_no_model(size, libraries, trained, inspected, tmp_path):
     (tmp_path / "cut.lgb").write_bytes((trained[0] / "model" / "customers.txt").read_bytes()[:size])
     document = inspected(libraries, tmp_path, "cut.lgb")
