@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable, Optional
 
+import msgspec
 import numpy
 
 from tagboat_server.errors import ModelError
@@ -41,6 +42,8 @@ class CatboostFormat:
         with explained(path) as warnings:
             import catboost
 
+            if encoding == "json":
+                check(path)
             model = catboost.CatBoostClassifier()
             model.load_model(str(path), format=encoding)
             if not len(model.classes_):
@@ -54,6 +57,14 @@ class CatboostFormat:
             output = Tensor("float64", (None, len(model.classes_)))
             methods["predict_proba"] = method(model.predict_proba, features, output)
         return LoadedModel(self.name, methods, tuple(warnings), forkable=threads.forkable())
+
+
+def check(path: Path) -> None:
+    """Refuse JSON that was cut off: CatBoost loads what there is of it."""
+    try:
+        msgspec.json.decode(path.read_bytes(), type=msgspec.Raw)
+    except msgspec.DecodeError as error:
+        raise ModelError(f"no JSON: {error}", where=path.name) from None
 
 
 def method(call: Callable[..., Any], features: Features, output: Optional[Signature] = None) -> LoadedMethod:

@@ -21,7 +21,7 @@ class Features:
     """The columns of a model. ``names``: None where it was fitted without.
 
     ``categories``: for the places of categorical columns the values that the model was fitted on, in the order of their
-    codes. ``unknown``: what the library takes for a category that it has not seen.
+    codes. ``unknown``: what the library takes for a category that it has not seen; None where it takes none.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Features:
         categories: Mapping[int, Sequence[Any]],
         *,
         flags: Sequence[int] = (),
-        unknown: float = numpy.nan,
+        unknown: Optional[float] = numpy.nan,
     ) -> None:
         self.width = width
         self.names = names
@@ -70,9 +70,18 @@ class Features:
         return made
 
     def coded(self, place: int, column: Any) -> list[float]:
-        """A categorical column as codes."""
+        """A categorical column as codes. Raises `ValueError` for a category that the library would not take."""
         codes = self.codes[place]
-        return [codes.get(cell, numpy.nan if is_missing(cell) else self.unknown) for cell in column]
+        return [codes[cell] if cell in codes else self.unseen(place, cell) for cell in column]
+
+    def unseen(self, place: int, cell: Any) -> float:
+        """The code of what is no category of the training's."""
+        if is_missing(cell):
+            return numpy.nan
+        if self.unknown is None:
+            name = self.names[place] if self.names is not None else place
+            raise ValueError(f"{name} had no {str(cell)[:50]!r} when the model was trained")
+        return self.unknown
 
 
 def columns_of(value: Any) -> list[Any]:

@@ -13,6 +13,7 @@ from typing import Any, Optional
 import numpy
 
 from tagboat_server.errors import MissingLibraryError, ModelError
+from tagboat_server.formats import threads
 from tagboat_server.model import LoadedMethod, LoadedModel
 from tagboat_server.signature import Anything, Method, NamedTensor, Signature, Tensor, Tensors
 
@@ -50,7 +51,7 @@ class OnnxFormat:
         except ModuleNotFoundError:
             raise MissingLibraryError("onnxruntime", where=path.name, reason="the model is an ONNX graph") from None
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = threads.allowed()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:

@@ -25,9 +25,6 @@ ENDINGS = {".json", ".ubj"}
 CATEGORICAL, FLAG = "c", "i"
 """Types of features."""
 
-INVALID = -1.0
-"""The code that XGBoost gives a category that it has not seen."""
-
 LABELS, DISTRIBUTIONS = "multi:softmax", {"binary:logistic", "multi:softprob", "multi:softmax"}
 """The objective that gives classes, and those that have probabilities."""
 
@@ -137,7 +134,10 @@ def softmax(margins: Any) -> Any:
 
 
 def features_of(booster: Any) -> Features:
-    """Names, types and, where the model has them, the categories."""
+    """Names, types and, where the model has them, the categories.
+
+    A category that the training had not is refused: XGBoost 3.2 answers for it as for the first of the known ones.
+    """
     names: Optional[list[str]] = booster.feature_names
     types: list[str] = booster.feature_types or []
     width = booster.num_features()
@@ -145,7 +145,7 @@ def features_of(booster: Any) -> Features:
         return Features(width, None, {})
     categories = categories_of(booster) if CATEGORICAL in types else {}
     flags = [place for place, kind in enumerate(types) if kind == FLAG]
-    return Features(width, names, categories, flags=flags, unknown=INVALID)
+    return Features(width, names, categories, flags=flags, unknown=None)
 
 
 def categories_of(booster: Any) -> dict[int, list[Any]]:

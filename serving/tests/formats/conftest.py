@@ -136,28 +136,108 @@ def same():
     return compare
 
 
+CALLED = """
+import json, sys
+from pathlib import Path
+from tagboat_server import formats
+from tagboat_server.codecs import decoder_for
+from tagboat_server.codecs.encoding import encode
+folder, asked = Path(sys.argv[1]), json.load(sys.stdin)
+told = {}
+for name, data in asked.items():
+    model = formats.load(None, folder / name)
+    body = json.dumps({"data": data}).encode()
+    answers = {
+        known: json.loads(encode(method.call(decoder_for(method.signature.input, tables=method.tables)(body).value)))
+        for known, method in model.methods.items()
+    }
+    told[name] = {"format": model.format, "answers": answers}
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="session")
+def called():
+    """Every method of several models through a server's own way in, but without one: formats and answers by model."""
+
+    def call(python, folder, expected):
+        asked = json.dumps({name: each["data"] for name, each in expected.items()})
+        environment = {"PYTHONPATH": str(SERVING), "OMP_NUM_THREADS": "1"}
+        command = [str(python), "-c", CALLED, str(folder)]
+        done = subprocess.run(
+            command, input=asked, env=environment, capture_output=True, text=True, check=False, timeout=200
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return call
+
+
+REFUSED = """
+import json, os, sys
+from pathlib import Path
+from tagboat_server import formats
+from tagboat_server.errors import ModelError
+told = {}
+for file in sorted(Path(sys.argv[1]).iterdir()):
+    try:
+        formats.load(sys.argv[2], file)
+        told[file.name] = {"where": None}
+    except ModelError as error:
+        told[file.name] = error.document()["error"]
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="session")
+def refused():
+    """Loads every file of a folder, none of which is a model; gives the errors by file."""
+
+    def load(python, folder, format_):
+        done = subprocess.run(
+            [str(python), "-c", REFUSED, str(folder), format_],
+            env={"PYTHONPATH": str(SERVING), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return load
+
+
 FORK = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 import numpy
 from tagboat_server import formats
 model = formats.load(None, Path(sys.argv[1]))
-rows = numpy.zeros((500, 4))
-before = model.methods["predict"].call(rows)
+call = model.methods["predict"].call
+rows = numpy.random.default_rng(3).normal(size=(500, 4))
+rows[::11, 2] = numpy.nan
+before = call(rows)
+assert model.methods["predict"].quick and model.methods["predict"].alone
+for size in (1, 3, 64):
+    parts = [call(rows[start : start + size]) for start in range(0, len(rows), size)]
+    assert numpy.array_equal(before, numpy.concatenate(parts)), size
 child = os.fork()
 if child == 0:
-    import signal
-    signal.alarm(30)
-    after = model.methods["predict"].call(rows)
-    os._exit(0 if numpy.array_equal(before, after) else 1)
+    signal.alarm(5)
+    os._exit(0 if numpy.array_equal(before, call(rows)) else 1)
 _, status = os.waitpid(child, 0)
 print(model.forkable, status)
 """
 
 
 @pytest.fixture(scope="session")
-def forked(tmp_path_factory):
-    """Calls a model, forks, calls it in the child: whether the format said that one may, and the child's status."""
+def forked():
+    """Calls a model in batches of several sizes, which must be the same to the bit; forks, calls it in the child.
+
+    Gives whether the format said that one may fork, and the child's status.
+    """
 
     def run(python, path, threads):
         environment = {"PYTHONPATH": str(SERVING), "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
