@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 import msgspec
 
-from tagboat_server import __version__, processors
+from tagboat_server import __version__, own_code, processors
 from tagboat_server.container import read_container
 from tagboat_server.errors import ServerError, SettingsError
 from tagboat_server.spec import Settings, read_bundle, read_identity, read_settings
@@ -64,7 +64,8 @@ def inspect(options: argparse.Namespace) -> int:
     os.dup2(2, 1)
     try:
         path = inside(options.folder, options.model)
-        add_code(options.code)
+        for code in options.code:
+            own_code.add(code)
         from tagboat_server import formats
         from tagboat_server.model import libraries
 
@@ -152,14 +153,6 @@ def workers_of(settings: Settings, environment: Mapping[str, str]) -> Optional[i
     given = environment.get("OMP_NUM_THREADS", "")
     inside = int(given) if given.isdecimal() and int(given) else settings.blas_threads
     return max(1, processors.allowed() // (settings.threads * inside))
-
-
-def add_code(folders: list[Path]) -> None:
-    """Let the model import its own modules; they come after the installed ones, so they shadow none."""
-    for folder in folders:
-        path = str(folder.absolute())
-        if folder.is_dir() and path not in sys.path:
-            sys.path.append(path)
 
 
 def inside(folder: Path, relative: str) -> Path:

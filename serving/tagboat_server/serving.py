@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
-from tagboat_server import formats, metrics_sharing
+from tagboat_server import formats, metrics_sharing, own_code
 from tagboat_server.acceleration import accelerate
 from tagboat_server.assembly import assemble, read_sample, sample_rows
 from tagboat_server.balance import Balance
@@ -130,9 +130,9 @@ def build(
 
 def load(folder: Path, bundle: Bundle, log: Log) -> LoadedModel:
     """Load the bundle's model; what ``model.json`` says of a method counts over what the files say now."""
-    from tagboat_server.cli import add_code, inside
+    from tagboat_server.cli import inside
 
-    add_code([folder / "code"])
+    own_code.add(folder / "code")
     model = formats.load(bundle.format, inside(folder / "model", bundle.model))
     for warning in model.warnings:
         log.event("model-warning", message=warning)

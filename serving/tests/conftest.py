@@ -336,7 +336,10 @@ def make_environment(name, version, *requirements, needs_server=False):
             uv("venv", "--python", interpreter, folder)
             # Some of what a lock pins by hash comes as source alone (antlr4-python3-runtime).
             wheels = () if files else ("--only-binary", ":all:")
-            install = ("pip", "install", *wheels, "--python", python)
+            # Where pip is shown wheels of its own (PyTorch's without CUDA, say), uv is shown them too.
+            places = os.environ.get("PIP_FIND_LINKS", "").split()
+            links = [part for place in places for part in ("--find-links", place)]
+            install = ("pip", "install", *wheels, *links, "--python", python)
             uv(*install, *wanted)
             if own:
                 uv(*install, *own)

@@ -252,6 +252,7 @@ def test_own_modules_come_along_and_are_no_findings(folder: Path, shared_cache: 
     made = wrapped(folder, "ugly.pkl", needs, shared_cache, store=tmp_path / "store", settings=REFUSE)
     assert made.description.code == ["ugly.py"]
     assert "predict" in made.description.methods
+    assert bundle.load(made.folder) == made, "importing them has left something behind"
 
 
 # The other formats

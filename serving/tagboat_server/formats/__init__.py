@@ -7,6 +7,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Optional
 
+from tagboat_server import own_code
 from tagboat_server.errors import ModelError
 from tagboat_server.formats.base import Format
 from tagboat_server.model import LoadedModel
@@ -54,6 +55,7 @@ def find(name: Optional[str], path: Path) -> Format:
 
 def load(name: Optional[str], path: Path) -> LoadedModel:
     """Load the model at ``path``; runs its code."""
+    own_code.leave_unwritten(path if path.is_dir() else path.parent)
     return find(name, path).load(path)
 
 

@@ -10,13 +10,13 @@ import base64
 import contextlib
 import dataclasses
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from tagboat_server import own_code
 from tagboat_server.errors import MissingLibraryError, ModelError
 from tagboat_server.formats import estimators, sklearn_joblib, sklearn_pickle, sklearn_skops
 from tagboat_server.formats.mlflow_schema import binary_columns, declared
@@ -84,7 +84,7 @@ def of_sklearn(folder: Path, flavor: Mapping[str, Any], pyfunc: Mapping[str, Any
     file = within(folder, str(flavor.get("pickled_model")))
     code = flavor.get("code") or pyfunc.get("code")
     if code:
-        sys.path.append(str(within(folder, str(code))))
+        own_code.add(within(folder, str(code)))
     model: LoadedModel = SERIALIZED[flavor["serialization_format"]].load(file)
     asked = str(pyfunc.get("predict_fn", "predict"))
     if asked != "predict" and asked in model.methods:

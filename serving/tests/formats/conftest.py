@@ -18,11 +18,36 @@ LIBRARIES = (
     "xgboost-cpu==3.2.0",
 )
 
-CUSTOMERS = '''
+RECORDING = '''
 import json, os, sys
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
-import numpy, pandas
+import numpy
+
+expected = {}
+
+
+def rows(matrix, count=40):
+    return [[None if cell != cell else cell for cell in row] for row in matrix[:count].tolist()]
+
+
+def tell(name, data, **answers):
+    """What a served model of this name has to answer."""
+    size = len(data) if isinstance(data, list) else None
+    plain = {method: numpy.asarray(answer)[:size].tolist() for method, answer in answers.items()}
+    expected[name] = {"data": data, "answers": plain}
+
+
+def finish():
+    with open("expected.json", "w") as file:
+        json.dump(expected, file)
+'''
+"""How a training script tells what its models have to answer."""
+
+CUSTOMERS = (
+    RECORDING
+    + """
+import pandas
 
 random = numpy.random.default_rng(7)
 ROWS = 400
@@ -39,29 +64,14 @@ numbers = random.normal(size=(ROWS, 4))
 numbers[::9, 2] = numpy.nan
 value = numpy.nansum(numbers, axis=1) * 3
 kind = numpy.digitize(value, [-3, 3])
-expected = {}
 
 
 def records(frame, count=40):
     columns = frame.head(count).astype(object).T.values.tolist()
     exact = [[None if cell != cell else cell for cell in column] for column in columns]
     return [dict(zip(frame.columns, row)) for row in zip(*exact)]
-
-
-def rows(matrix, count=40):
-    return [[None if cell != cell else cell for cell in row] for row in matrix[:count].tolist()]
-
-
-def tell(name, data, **answers):
-    """What a served model of this name has to answer."""
-    plain = {method: numpy.asarray(answer)[: len(data)].tolist() for method, answer in answers.items()}
-    expected[name] = {"data": data, "answers": plain}
-
-
-def finish():
-    with open("expected.json", "w") as file:
-        json.dump(expected, file)
-'''
+"""
+)
 """What every training script begins with: customers with categories, and plain numbers, some of them missing."""
 
 
@@ -72,13 +82,19 @@ def libraries(environment_of):
 
 
 @pytest.fixture(scope="session")
+def pytorch(environment_of):
+    """The Python of an environment with PyTorch; 4 seconds where there is a wheel without CUDA, minutes else."""
+    return environment_of("torch", "3.11", "torch==2.13.0", "numpy==2.4.6", needs_server=True)
+
+
+@pytest.fixture(scope="session")
 def train(tmp_path_factory):
     """Runs a script that trains and saves models; gives the folder, and what each model answered there."""
 
-    def run(python, name, script):
+    def run(python, name, script, *, customers=True):
         folder = tmp_path_factory.mktemp(name)
         (folder / "model").mkdir()
-        (folder / "train.py").write_text(CUSTOMERS + script + "\nfinish()\n")
+        (folder / "train.py").write_text((CUSTOMERS if customers else RECORDING) + script + "\nfinish()\n")
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
         done = subprocess.run(
             [str(python), "train.py"], cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -122,15 +138,15 @@ def start(serve, bundle_around):
 
 @pytest.fixture(scope="session")
 def same():
-    """Asserts that a server answers as the library did: all rows at once, and row by row."""
+    """Asserts that a server answers as the library did: all rows at once, and row by row if they are ``alone``."""
 
-    def compare(server, expected):
+    def compare(server, expected, *, alone=True):
         data = expected["data"]
         for method, answers in expected["answers"].items():
             together = server.post(f"/{method}", {"data": data})
             assert together.status == 200, together.body
             assert together.json["predictions"] == answers
-            for row, answer in list(zip(data, answers))[:5]:
+            for row, answer in list(zip(data, answers))[: 5 if alone else 0]:
                 assert server.post(f"/{method}", {"data": [row]}).json["predictions"] == [answer]
 
     return compare
@@ -139,19 +155,22 @@ def same():
 CALLED = """
 import json, sys
 from pathlib import Path
+import msgspec
 from tagboat_server import formats
 from tagboat_server.codecs import decoder_for
 from tagboat_server.codecs.encoding import encode
 folder, asked = Path(sys.argv[1]), json.load(sys.stdin)
 told = {}
-for name, data in asked.items():
+for name, each in asked.items():
     model = formats.load(None, folder / name)
-    body = json.dumps({"data": data}).encode()
-    answers = {
-        known: json.loads(encode(method.call(decoder_for(method.signature.input, tables=method.tables)(body).value)))
-        for known, method in model.methods.items()
-    }
-    told[name] = {"format": model.format, "answers": answers}
+    body = json.dumps({"data": each["data"]}).encode()
+    answers = {}
+    for known in each["answers"]:
+        method = model.methods[known]
+        value = decoder_for(method.signature.input, tables=method.tables)(body).value
+        answers[known] = json.loads(encode(method.call(value)))
+    signatures = msgspec.to_builtins({known: method.signature for known, method in model.methods.items()})
+    told[name] = {"format": model.format, "answers": answers, "methods": signatures}
 print(json.dumps(told))
 """
 
@@ -161,7 +180,7 @@ def called():
     """Every method of several models through a server's own way in, but without one: formats and answers by model."""
 
     def call(python, folder, expected):
-        asked = json.dumps({name: each["data"] for name, each in expected.items()})
+        asked = json.dumps(expected)
         environment = {"PYTHONPATH": str(SERVING), "OMP_NUM_THREADS": "1"}
         command = [str(python), "-c", CALLED, str(folder)]
         done = subprocess.run(
@@ -219,14 +238,15 @@ call = model.methods["predict"].call
 rows = numpy.random.default_rng(3).normal(size=(500, 4))
 rows[::11, 2] = numpy.nan
 before = call(rows)
-assert model.methods["predict"].quick and model.methods["predict"].alone
-for size in (1, 3, 64):
+assert model.methods["predict"].quick
+assert model.methods["predict"].alone == (sys.argv[2] == "alone")
+for size in (1, 3, 64) if sys.argv[2] == "alone" else ():
     parts = [call(rows[start : start + size]) for start in range(0, len(rows), size)]
     assert numpy.array_equal(before, numpy.concatenate(parts)), size
 child = os.fork()
 if child == 0:
     signal.alarm(5)
-    os._exit(0 if numpy.array_equal(before, call(rows)) else 1)
+    os._exit(0 if numpy.array_equal(before, call(rows), equal_nan=True) else 1)
 _, status = os.waitpid(child, 0)
 print(model.forkable, status)
 """
@@ -234,15 +254,19 @@ print(model.forkable, status)
 
 @pytest.fixture(scope="session")
 def forked():
-    """Calls a model in batches of several sizes, which must be the same to the bit; forks, calls it in the child.
+    """Calls a model in batches of several sizes, all the same to the bit if ``alone``; forks, calls it in the child.
 
     Gives whether the format said that one may fork, and the child's status.
     """
 
-    def run(python, path, threads):
+    def run(python, path, threads, *, alone=True):
         environment = {"PYTHONPATH": str(SERVING), "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
         done = subprocess.run(
-            [str(python), "-c", FORK, str(path)], env=environment, capture_output=True, text=True, check=False
+            [str(python), "-c", FORK, str(path), "alone" if alone else "together"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         said, status = done.stdout.split()
