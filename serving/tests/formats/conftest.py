@@ -246,7 +246,7 @@ for size in (1, 3, 64) if sys.argv[2] == "alone" else ():
 child = os.fork()
 if child == 0:
     signal.alarm(5)
-    os._exit(0 if numpy.array_equal(before, call(rows), equal_nan=True) else 1)
+    os._exit(0 if repr(call(rows).tolist()) == repr(before.tolist()) else 1)
 _, status = os.waitpid(child, 0)
 print(model.forkable, status)
 """
