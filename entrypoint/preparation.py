@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from deployers.wrapping.bundle import Bundle
 from deployers.wrapping.locking import Index
+from deployers.wrapping.optimization import Optimize
 from deployers.wrapping.requirements import MAXIMUM_CODE, ModelSources, collect, gather
 from deployers.wrapping.wrap import ScanPolicy, WrapSettings, wrap
 from entrypoint.configuration import Artifact
@@ -18,6 +21,9 @@ from entrypoint.journal import Journal
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.resolve import Resolution
 from entrypoint.workspace import Workspace
+
+MAXIMUM_SAMPLE = 5_000_000
+"""Bytes of a sample: it is read whole, and travels in every bundle."""
 
 
 def prepare(workspace: Workspace, wanted: Resolution, journal: Journal) -> Bundle:
@@ -45,6 +51,7 @@ def prepare(workspace: Workspace, wanted: Resolution, journal: Journal) -> Bundl
                 store=workspace.cache / "bundles",
                 cache=workspace.cache,
                 environment=workspace.request.environment,
+                sample=_sample(workspace.repository, wanted.commit, artifact),
                 step=lambda name: journal.progress.note(f"wrap: {name}"),
                 warn=journal.warn,
             )
@@ -128,4 +135,31 @@ def _settings(workspace: Workspace, artifact: Artifact) -> WrapSettings:
         allow_build=policies.allow_build,
         scan=ScanPolicy(policies.scan.value),
         allowed_imports=policies.allowed_imports,
+        optimize=_optimize(artifact),
     )
+
+
+def _optimize(artifact: Artifact) -> Optimize | None:
+    asked = artifact.optimize
+    if asked is None or isinstance(asked, str):
+        return None if asked is None else Optimize(to=asked)
+    return Optimize(**msgspec.structs.asdict(asked))
+
+
+def _sample(repository: Repository, commit: str, artifact: Artifact) -> bytes | None:
+    """The sample of the commit: a body of the server's own protocol. Whether it fits is for the model to say."""
+    if artifact.sample is None:
+        return None
+    where = f"sample: {artifact.sample}"
+    content = repository.read(commit, artifact.sample)
+    if content is None:
+        raise ConfigurationError(f"commit {commit[:12]} has no such file", where=where)
+    if len(content) > MAXIMUM_SAMPLE:
+        raise RefusedError(f"the sample is larger than {MAXIMUM_SAMPLE} bytes", where=where, hint="Give fewer rows.")
+    try:
+        document = msgspec.json.decode(content)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"the sample is no JSON: {error}", where=where) from error
+    if not isinstance(document, dict) or "data" not in document:
+        raise ConfigurationError("the sample has no data", where=where, hint='Write {"data": [{"age": 3, …}, …]}.')
+    return content

@@ -131,7 +131,7 @@ class Workspace:
     def identity(self, slot: Slot) -> Mapping[str, Any]:
         """All settings that change what is served, as they enter the release's identity."""
         artifact = self.artifact(slot.artifact)
-        wrapping = {
+        wrapping: dict[str, Any] = {
             "path": artifact.path,
             "format": artifact.format,
             "requirements": artifact.requirements,
@@ -139,6 +139,9 @@ class Workspace:
             "code": artifact.code,
             "server": server_wheel(self.cache).digest,
         }
+        # Absent where they are not used, so that releases of old keep their identity.
+        optional = {"sample": artifact.sample, "optimize": artifact.optimize}
+        wrapping |= {key: value for key, value in optional.items() if value is not None}
         settings = self.settings(slot).effective(self.target(slot.target).written)
         document = {**settings, "wrapping": wrapping}
         # As it will come back from a target's records, where tuples are lists.

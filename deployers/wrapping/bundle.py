@@ -5,10 +5,12 @@
     code/…              the user's own modules, on sys.path when the model is loaded
     requirements.lock   every package with its hashes
     server/….whl        tagboat-server
+    sample.json         rows that the model is asked, where there is a sample
+    optimized/…         the graph that answers for the model, where one was asked for and accepted
 
-The digest is the identity of what would run: the bytes of the model, the code, the lock and the server, the Python
-version and the base image. Neither name nor version nor commit is in it, and no stage: a promotion moves the same
-bytes.
+The digest is the identity of what would run: the bytes of the model, the code, the lock, the server, the sample and
+the graph, the Python version and the base image. Neither name nor version nor commit is in it, and no stage: a
+promotion moves the same bytes.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from deployers.errors import RefusedError, TagboatError
 SCHEMA = 1
 LOCK = "requirements.lock"
 DESCRIPTION = "model.json"
+SAMPLE = "sample.json"
+OPTIMIZED = "optimized"
 
 
 class Content(msgspec.Struct, frozen=True, order=True):
@@ -42,6 +46,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ``methods``, ``libraries``, ``warnings`` are as `tagboat-server inspect` says. ``scan``: what the static scan found,
     before any policy. ``indexes`` and ``allow_build`` say how to install the lock again; ``indexes`` hold
     ``${env:NAME}`` unexpanded. ``base_image``: the digest of the image that the bundle is made for, None for none.
+    ``sample``: its path in the bundle. ``optimized``: what became of the wish for a graph (`optimization.Outcome`).
     """
 
     schema: int
@@ -62,6 +67,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     indexes: Sequence[Mapping[str, Any]] = ()
     allow_build: bool = False
     base_image: str | None = None
+    sample: str | None = None
+    optimized: Mapping[str, Any] | None = None
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -102,6 +109,8 @@ def load(folder: Path, *, verify: bool = True) -> Bundle:
             format=description.format,
             path=description.model,
             base_image=description.base_image,
+            sample=file_sha256(folder / SAMPLE) if (folder / SAMPLE).exists() else None,
+            optimized=contents(folder / OPTIMIZED),
         )
         if found != description.digest:
             raise RefusedError(
@@ -122,9 +131,14 @@ def digest(
     format: str,  # noqa: A002  (model.json's word)
     path: str,
     base_image: str | None,
+    sample: str | None = None,
+    optimized: Sequence[Content] = (),
 ) -> str:
-    """The identity of a bundle, ``sha256:…``. ``server``: the wheel's SHA-256. ``path``: the model's, in ``model``."""
-    identity = {
+    """The identity of a bundle, ``sha256:…``. ``server``: the wheel's SHA-256. ``path``: the model's, in ``model``.
+
+    ``sample``: its SHA-256. What a bundle does not have is not in its identity.
+    """
+    identity: dict[str, Any] = {
         "schema": SCHEMA,
         "model": [[content.path, content.sha256] for content in sorted(model)],
         "code": [[content.path, content.sha256] for content in sorted(code)],
@@ -135,6 +149,10 @@ def digest(
         "path": path,
         "base-image": base_image,
     }
+    if sample is not None:
+        identity["sample"] = sample
+    if optimized:
+        identity["optimized"] = [[content.path, content.sha256] for content in sorted(optimized)]
     return "sha256:" + hashlib.sha256(msgspec.json.encode(identity, order="deterministic")).hexdigest()
 
 

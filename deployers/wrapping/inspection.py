@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,8 @@ from deployers.wrapping.isolation import ModelUser, child_environment, conceal
 
 TIME_LIMIT = 300.0
 MAXIMUM_ANSWER = 16_000_000
+
+Said = TypeVar("Said")
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,11 +72,15 @@ def inspect(
         command = python.command("inspect", bundle / "model", *asked)
         code, log = run(command, home, child_environment(environment, home=home), user, seconds)
         if code is None:
-            raise ReleaseFailedError(f"the model was not loaded within {seconds:.0f} s", where=model, hint=_said(log))
-        return _read(answer, code, log, model)
+            raise ReleaseFailedError(f"the model was not loaded within {seconds:.0f} s", where=model, hint=printed(log))
+        return read_answer(answer, code, log, model, Inspection)
 
 
-def _read(answer: Path, code: int, log: str, model: str) -> Inspection:
+def read_answer(answer: Path, code: int, log: str, model: str, kind: type[Said]) -> Said:
+    """What a child of the model's environment has written to ``answer``. Raises `ReleaseFailedError` for its failure.
+
+    ``code``: its exit code; ``log``: what it printed; ``kind``: the struct that a success is.
+    """
     try:
         with answer.open("rb") as file:
             document = file.read(MAXIMUM_ANSWER)
@@ -82,21 +88,22 @@ def _read(answer: Path, code: int, log: str, model: str) -> Inspection:
         document = b""
     if code == 0:
         try:
-            return msgspec.json.decode(document, type=Inspection)
+            return msgspec.json.decode(document, type=kind)
         except msgspec.DecodeError as error:
             raise ReleaseFailedError(
-                f"the model's environment gave no answer that can be read: {error}", where=model, hint=_said(log)
+                f"the model's environment gave no answer that can be read: {error}", where=model, hint=printed(log)
             ) from error
     try:
         failure = msgspec.json.decode(document, type=_Answer).error
     except msgspec.DecodeError:
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        raise ReleaseFailedError(f"loading the model {how}", where=model, hint=_said(log)) from None
+        raise ReleaseFailedError(f"loading the model {how}", where=model, hint=printed(log)) from None
     raise ReleaseFailedError(
         harmless(failure.message), where=harmless(failure.where or model), hint=harmless(failure.hint or "") or None
     )
 
 
-def _said(log: str) -> str:
+def printed(log: str) -> str:
+    """What a child of the model's environment has printed, for a hint."""
     text = harmless(log).strip()
     return f"It printed:\n{text}" if text else "It printed nothing."

@@ -11,6 +11,7 @@ import email.parser
 import hashlib
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,18 +36,18 @@ class ServerWheel(msgspec.Struct, frozen=True, kw_only=True):
         """``sha256:`` and the digits."""
         return f"sha256:{self.sha256}"
 
-    def requirements(self, extra: str | None = None) -> tuple[str, ...]:
-        """What the server itself needs, with one of its extras; markers of the platform stay in the lines."""
+    def requirements(self, *extras: str) -> tuple[str, ...]:
+        """What the server itself needs, with some of its extras; markers of the platform stay in the lines."""
         from packaging.requirements import Requirement
 
         chosen = []
         for line in self.requires:
             requirement = Requirement(line)
             marker = str(requirement.marker or "")
-            if "extra ==" in marker and not (extra and f'extra == "{extra}"' in marker):
+            if "extra ==" in marker and not any(f'extra == "{extra}"' in marker for extra in extras):
                 continue
-            chosen.append(_without_extra(requirement, extra))
-        return tuple(chosen)
+            chosen.append(_without_extras(requirement, extras))
+        return tuple(dict.fromkeys(chosen))
 
 
 def server_wheel(cache: Path, *, package: Path = HERE) -> ServerWheel:
@@ -91,9 +92,10 @@ def _opened(path: Path) -> ServerWheel:
     )
 
 
-def _without_extra(requirement: object, extra: str | None) -> str:
-    """The requirement with the extra's own condition taken out of its marker (wheel_writing puts it last)."""
+def _without_extras(requirement: object, extras: Sequence[str]) -> str:
+    """The requirement with the extras' own condition taken out of its marker (wheel_writing puts it last)."""
     line = str(requirement)
-    for condition in (f' and extra == "{extra}"', f'; extra == "{extra}"'):
-        line = line.replace(condition, "")
+    for extra in extras:
+        for condition in (f' and extra == "{extra}"', f'; extra == "{extra}"'):
+            line = line.replace(condition, "")
     return line

@@ -12,14 +12,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from deployers.errors import ConfigurationError, RefusedError
-from deployers.wrapping import bundle, inspection, isolation, locking, model_files
+from deployers.wrapping import bundle, inspection, isolation, locking, model_files, optimization
 from deployers.wrapping import scan as scanning
 from deployers.wrapping.bundle import Bundle, Content, Description
 from deployers.wrapping.environment import ModelEnvironment, ensure
@@ -48,7 +48,10 @@ class ScanPolicy(enum.StrEnum):
 
 
 class WrapSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """``format``: None to tell by the files. ``allowed_imports``: modules that a pickle may import besides."""
+    """``format``: None to tell by the files. ``allowed_imports``: modules that a pickle may import besides.
+
+    ``optimize``: None to serve the model itself.
+    """
 
     format: str | None = None
     indexes: tuple[Index, ...] = ()
@@ -56,6 +59,7 @@ class WrapSettings(msgspec.Struct, frozen=True, kw_only=True):
     scan: ScanPolicy = ScanPolicy.WARN
     allowed_imports: tuple[str, ...] = ()
     base_image: str | None = None
+    optimize: optimization.Optimize | None = None
 
 
 def _nobody(_: str) -> None:
@@ -74,17 +78,18 @@ def wrap(
     store: Path,
     cache: Path,
     environment: Mapping[str, str],
+    sample: bytes | None = None,
     step: Callable[[str], None] = _nobody,
     warn: Callable[[str], None] = _nobody,
 ) -> Bundle:
     """Make the bundle of the model at ``model_path`` in the folder ``model``, or find it made already.
 
     ``store``: where bundles are kept; ``cache``: what may be deleted at any time; ``environment``: the runner's
-    variables. ``step`` is told what begins, ``warn`` what a person should look at. The same inputs give the same digest
-    on every machine.
+    variables. ``sample``: rows that the model is asked, a body of the server's own protocol. ``step`` is told what
+    begins, ``warn`` what a person should look at. The same inputs give the same digest on every machine.
 
-    Raises `ConfigurationError`, `RefusedError` (unsafe files, the scan's policy, sdists), `UnreachableError` (an index)
-    and `ReleaseFailedError` (the model can't be loaded).
+    Raises `ConfigurationError`, `RefusedError` (unsafe files, the scan's policy, sdists, a graph that is not near
+    enough), `UnreachableError` (an index) and `ReleaseFailedError` (the model can't be loaded).
     """
     step("hash")
     files = model_files.survey(model)
@@ -98,7 +103,7 @@ def wrap(
     lock = locking.lock(
         LockInputs(
             lines=requirements.lines,
-            server=server.requirements(EXTRAS.get(format_)),
+            server=server.requirements(*_extras(format_, settings)),
             python=requirements.python,
             source=requirements.source,
             indexes=settings.indexes,
@@ -108,28 +113,56 @@ def wrap(
         environment=environment,
     )
     code = [Content(path, hashlib.sha256(text).hexdigest(), len(text)) for path, text in requirements.code.items()]
-    identity = bundle.digest(
-        model=[file.content for file in files],
-        code=code,
-        lock=lock.text,
-        server=server.sha256,
-        python=lock.python,
-        format=format_,
-        path=model_path,
-        base_image=settings.base_image,
-    )
-    folder = _place_of(store, identity, name, version, commit)
+
+    def identity_with(optimized: Sequence[Content]) -> str:
+        return bundle.digest(
+            model=[file.content for file in files],
+            code=code,
+            lock=lock.text,
+            server=server.sha256,
+            python=lock.python,
+            format=format_,
+            path=model_path,
+            base_image=settings.base_image,
+            sample=hashlib.sha256(sample).hexdigest() if sample is not None else None,
+            optimized=optimized,
+        )
+
+    def assemble(making: str) -> Path:
+        Path(making).chmod(0o755)  # for the user that model code runs as
+        made = Path(making) / "bundle"
+        _assemble(made, files, requirements.code, lock, server, sample)
+        return made
+
+    store.mkdir(parents=True, exist_ok=True)
+    optimized: optimization.Kept | None = None
+    if settings.optimize is not None:
+        inputs = identity_with(())
+        optimized = optimization.find(inputs, settings.optimize, cache)
+        if optimized is None:
+            step("environment")
+            python = ensure(lock, server.path, cache=cache, environment=environment)
+            with tempfile.TemporaryDirectory(prefix=".making-", dir=store) as making:
+                made = assemble(making)
+                step("optimize")
+                optimized = optimization.make(
+                    made, model_path, format_, settings.optimize, python, inputs=inputs, cache=cache,
+                    sample=made / bundle.SAMPLE if sample is not None else None, environment=environment,
+                    user=_model_user(python, made / bundle.LOCK, warn),
+                )  # fmt: skip
+        optimization.judge(optimized.outcome, settings.optimize, name, warn)
+    identity = identity_with(optimized.contents if optimized is not None else ())
+    folder = _place_of(store, identity, [name, version, commit, *([settings.optimize] if settings.optimize else [])])
     if folder.exists():
         with contextlib.suppress(RefusedError):
             return bundle.load(folder)
         shutil.rmtree(folder)
     step("environment")
     python = ensure(lock, server.path, cache=cache, environment=environment)
-    store.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=store) as making:
-        Path(making).chmod(0o755)  # for the user that model code runs as
-        made = Path(making) / "bundle"
-        _assemble(made, files, requirements.code, lock, server)
+        made = assemble(making)
+        if optimized is not None and optimized.file is not None:
+            _write(made / optimization.GRAPH, optimized.file.read_bytes())
         step("inspect")
         user = _model_user(python, made / bundle.LOCK, warn)
         found = inspection.inspect(made, model_path, format_, python, environment=environment, user=user)
@@ -152,10 +185,18 @@ def wrap(
             indexes=[msgspec.to_builtins(index) for index in settings.indexes],
             allow_build=settings.allow_build,
             base_image=settings.base_image,
+            sample=bundle.SAMPLE if sample is not None else None,
+            optimized=msgspec.to_builtins(optimized.outcome) if optimized is not None else None,
         )
         _write(made / bundle.DESCRIPTION, msgspec.json.format(_json(description), indent=2) + b"\n")
         _into_store(made, folder)
     return Bundle(folder, identity)
+
+
+def _extras(format_: str, settings: WrapSettings) -> list[str]:
+    """The extras of tagboat-server that the model's environment needs."""
+    found = [EXTRAS[format_]] if format_ in EXTRAS else []
+    return [*found, optimization.EXTRA] if settings.optimize is not None else found
 
 
 def tell_format(model_path: str, files: list[str]) -> str:
@@ -226,7 +267,12 @@ def _model_user(python: ModelEnvironment, file: Path, warn: Callable[[str], None
 
 
 def _assemble(
-    made: Path, files: list[model_files.ModelFile], code: Mapping[str, bytes], lock: Lock, server: ServerWheel
+    made: Path,
+    files: list[model_files.ModelFile],
+    code: Mapping[str, bytes],
+    lock: Lock,
+    server: ServerWheel,
+    sample: bytes | None,
 ) -> None:
     for folder in (made, made / "model", made / "code", made / "server"):
         folder.mkdir()
@@ -236,6 +282,8 @@ def _assemble(
         _write(made / "code" / path, text)
     _write(made / bundle.LOCK, lock.text.encode())
     _write(made / "server" / server.path.name, server.path.read_bytes())
+    if sample is not None:
+        _write(made / bundle.SAMPLE, sample)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -256,9 +304,9 @@ def _into_store(made: Path, folder: Path) -> None:
         bundle.load(folder)
 
 
-def _place_of(store: Path, identity: str, name: str, version: str, commit: str) -> Path:
+def _place_of(store: Path, identity: str, told: list[Any]) -> Path:
     """By the digest, and by what model.json says beside it: two versions may hold the same bytes."""
-    said = hashlib.sha256(msgspec.json.encode([name, version, commit])).hexdigest()[:12]
+    said = hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:12]
     return store / f"{identity.removeprefix('sha256:')}-{said}"
 
 

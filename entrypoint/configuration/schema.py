@@ -168,6 +168,22 @@ class StageOverrides(Settings, frozen=True, kw_only=True):
     ] = UNSET
 
 
+class Optimize(Settings, frozen=True, kw_only=True):
+    """Another form of the model, compared with the model when it is wrapped; `optimize: onnx` leaves all the rest."""
+
+    to: Annotated[Literal["onnx"], Meta(description="The form: an ONNX graph.")] = "onnx"
+    rtol: Annotated[float, Meta(ge=0, description="Relative tolerance of every probability or value.")] = 1e-5
+    atol: Annotated[float, Meta(ge=0, description="Absolute tolerance, added to the relative one.")] = 1e-6
+    labels: Annotated[float, Meta(ge=0, le=1, description="The largest share of labels that may differ, 0 to 1.")] = 0.0
+    rows: Annotated[
+        int, Meta(ge=100, le=1_000_000, description="How many rows to compare on: the sample's and random ones.")
+    ] = 1000
+    required: Annotated[
+        bool,
+        Meta(description="Refuse a model whose graph is not accepted; if false, it answers itself, with a warning."),
+    ] = True
+
+
 class Artifact(Settings, frozen=True, kw_only=True):
     """What is particular to one artifact, by the name that `tagboat show` prints."""
 
@@ -203,6 +219,14 @@ class Artifact(Settings, frozen=True, kw_only=True):
     code: Annotated[
         tuple[RepositoryPath, ...], Meta(description="Files and folders of the tagged commit that the model imports.")
     ] = ()
+    sample: Annotated[
+        RepositoryPath | None,
+        Meta(description='A file of the tagged commit with rows that the model is asked, as JSON: `{"data": …}`.'),
+    ] = None
+    optimize: Annotated[
+        Literal["onnx"] | Optimize | None,
+        Meta(description="Serve the model as an ONNX graph, where the two give the same answers."),
+    ] = None
     server: Annotated[Server, Meta(description="Server settings of this artifact in every stage.")] = Server()
     smoke: Annotated[
         tuple[Smoke, ...] | UnsetType, Meta(description="Smoke requests of this artifact, instead of the general ones.")

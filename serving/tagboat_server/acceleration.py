@@ -18,11 +18,12 @@ from tagboat_server.signature import Column, Frame
 
 def accelerate(model: LoadedModel, sample: Any, environment: Mapping[str, str], log: Log) -> LoadedModel:
     """The same model with quicker methods. ``sample``: rows that it is known to take, or None."""
-    if model.estimator is None:
+    own = [name for name, method in model.methods.items() if not method.quick]  # what a graph answers is quick
+    if model.estimator is None or not own:
         return model
     fasts = exact.accelerate_all(
         model.estimator,
-        list(model.methods),
+        own,
         sample,
         environment=environment,
         tell=lambda line: log.event("exact", message=line),

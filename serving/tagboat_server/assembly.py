@@ -15,6 +15,7 @@ from tagboat_server.execution import Execution
 from tagboat_server.logs import Log
 from tagboat_server.metrics import Metrics
 from tagboat_server.model import LoadedModel
+from tagboat_server.optimizing import telling
 from tagboat_server.predictions import Predictions
 from tagboat_server.protocols import RESERVED
 from tagboat_server.protocols.base import Context, default_method
@@ -53,6 +54,7 @@ def assemble(
         if sample is not None:
             expect(call, predictions, sample, metrics)
     count_passed_on(model, metrics)
+    telling.tell(model, metrics)
     context = Context(model, identity, settings, state, calls, default_method(model))
     signatures = {name: method.signature for name, method in model.methods.items()}
     openapi = documentation.openapi(identity, signatures, RESERVED, settings.max_body)

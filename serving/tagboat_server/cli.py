@@ -15,6 +15,7 @@ import msgspec
 from tagboat_server import __version__, own_code, processors
 from tagboat_server.container import read_container
 from tagboat_server.errors import ServerError, SettingsError
+from tagboat_server.optimizing.command import add_to, optimize
 from tagboat_server.spec import Settings, read_bundle, read_identity, read_settings
 
 THREAD_VARIABLES = (
@@ -31,7 +32,7 @@ THREAD_VARIABLES = (
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run a command; returns the exit code: 0, or 2 with one JSON document that says what was wrong."""
     options = parser().parse_args(arguments)
-    command = {"inspect": inspect, "serve": serve}[options.command]
+    command = {"inspect": inspect, "optimize": optimize, "serve": serve}[options.command]
     return int(command(options))
 
 
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     look.add_argument("--format", help="its format, where the files do not tell")
     look.add_argument("--code", type=Path, action="append", default=[], help="a folder of modules that it imports")
     look.add_argument("--output", type=Path, help="write the JSON here instead of to stdout")
+    add_to(commands)
     run = commands.add_parser("serve", help="serve a bundle until SIGTERM; alone, as a container's environment says")
     run.add_argument("bundle", type=Path, nargs="?", help="the bundle's folder; else the container's own")
     run.add_argument("--host", help="the address to listen on (default: 127.0.0.1; without BUNDLE 0.0.0.0)")

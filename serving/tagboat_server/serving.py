@@ -24,6 +24,7 @@ from tagboat_server.execution import Execution
 from tagboat_server.listening import Addresses
 from tagboat_server.logs import Log, take_over
 from tagboat_server.model import LoadedModel
+from tagboat_server.optimizing.serving import optimize
 from tagboat_server.server import Server, new_event_loop
 from tagboat_server.spec import Bundle, Identity, Settings
 from tagboat_server.state import State
@@ -98,7 +99,10 @@ def prepare(folder: Path, bundle: Bundle, log: Log) -> Prepared:
     """Load the model, and find the quickest way through it."""
     model = load(folder, bundle, log)
     sample = read_sample(folder, bundle)
-    quick = accelerate(model, sample_rows(sample, model), os.environ, log)
+    rows = sample_rows(sample, model)
+    if bundle.optimized is not None:
+        model = optimize(model, bundle.optimized, folder, rows, os.environ, log)
+    quick = accelerate(model, rows, os.environ, log)
     for method in quick.methods.values():
         # What decoding imports is shared by workers too, and no request waits for it.
         decoder_for(method.signature.input, tables=method.tables)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Optional, Union
 import msgspec
 
 from tagboat_server.errors import SettingsError
+from tagboat_server.optimizing.outcome import Outcome
 from tagboat_server.signature import Method
 
 SCHEMA = 1
@@ -35,6 +36,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     sample: Optional[str] = None
     methods: dict[str, Method] = {}
     code: tuple[str, ...] = ()
+    optimized: Optional[Outcome] = None
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +132,8 @@ def read_bundle(folder: Path) -> Bundle:
         raise SettingsError(str(error), where=str(file)) from None
     if bundle.schema != SCHEMA:
         raise SettingsError(f"schema {bundle.schema} is not known to this server", where=str(file))
-    for path in (bundle.model, *bundle.code, *([bundle.sample] if bundle.sample else [])):
+    graph = bundle.optimized.graph if bundle.optimized is not None else None
+    for path in filter(None, (bundle.model, *bundle.code, bundle.sample, graph)):
         if Path(path).is_absolute() or ".." in Path(path).parts:
             raise SettingsError(f"the path {path!r} leaves the bundle", where=str(file))
     return bundle
