@@ -30,13 +30,15 @@ def add_to(commands: Any) -> None:
 
 def optimize(options: argparse.Namespace) -> int:
     """Load the model, and write the outcome; 2 and an error's document where there is none."""
-    from tagboat_server.cli import add_code, inside, pin_threads
+    from tagboat_server import own_code
+    from tagboat_server.cli import inside, pin_threads
     from tagboat_server.spec import Settings
 
     pin_threads(Settings(), os.environ)
     try:
         path = inside(options.folder, options.model)
-        add_code(options.code)
+        for folder in options.code:
+            own_code.add(folder)
         document: Any = outcome_of(options, path)
         code = 0
     except ServerError as error:
