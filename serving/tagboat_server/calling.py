@@ -51,13 +51,13 @@ class Call:
         self.metrics = metrics
         self.log = log
         self.pace = Pace()
-        self.rows = metrics.rows.labels(name)
-        self.model_seconds = metrics.model.labels(name)
+        self.rows = metrics.tally(metrics.rows, name)
+        self.model_seconds = metrics.distribution(metrics.model, name)
         self.predictions = predictions
         self.sample_answer: Any = None
         self.batches: Optional[Batches] = None
         # Asked for in any case, so that no batches are a 0 in the metrics and not a gap.
-        seen = metrics.batches.labels(name).observe
+        seen = metrics.distribution(metrics.batches, name).add
         if batching == ON or (batching == AUTO and method.alone):
             self.batches = Batches(self.call, seen)
 
@@ -68,7 +68,7 @@ class Call:
                 result = await self.batches.answer(taken)
         else:
             result = await self.call(taken)
-        self.rows.inc(taken.rows)
+        self.rows.add(taken.rows)
         if self.predictions is not None:
             self.predictions.note(result)
         return result
@@ -82,7 +82,7 @@ class Call:
             self.pace.note(taken.rows, seconds)
         else:
             result, seconds = await self.execution.run(self.work, taken)
-        self.model_seconds.observe(seconds)
+        self.model_seconds.add(seconds)
         return result
 
     def work(self, taken: Input) -> tuple[Any, float]:

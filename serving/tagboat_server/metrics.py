@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from tagboat_server.spec import Identity
+from tagboat_server.tallies import Distribution, Tally
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Seconds."""
@@ -26,21 +27,21 @@ class Metrics:
         registry = self.registry
         self.before_page: list[Callable[[], None]] = []
         self.generate: Callable[[], bytes] = lambda: generate_latest(self.registry)
-        self.answered_as: dict[tuple[str, int], tuple[Any, Any]] = {}
+        self.answered_as: dict[tuple[str, int], tuple[Tally, Distribution]] = {}
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         self.requests = Counter("tagboat_requests", "Requests answered.", ["method", "status"], registry=registry)
-        self.latency = Histogram(
+        self.latency = Distribution(
             "tagboat_request_seconds",
             "From the end of a request's headers to its answer.",
             ["method"],
             buckets=BUCKETS,
             registry=registry,
         )
-        self.model = Histogram(
+        self.model = Distribution(
             "tagboat_model_seconds", "Inside the model.", ["method"], buckets=BUCKETS, registry=registry
         )
-        self.batches = Histogram(
+        self.batches = Distribution(
             "tagboat_batch_requests",
             "Requests that one call of the model answered together.",
             ["method"],
@@ -108,10 +109,23 @@ class Metrics:
         """Count an answer."""
         kept = self.answered_as.get((method, status))
         if kept is None:
-            kept = (self.requests.labels(method, str(status)), self.latency.labels(method))
+            kept = (self.tally(self.requests, method, str(status)), self.distribution(self.latency, method))
             self.answered_as[method, status] = kept
-        kept[0].inc()
-        kept[1].observe(seconds)
+        kept[0].add(1)
+        kept[1].add(seconds)
+
+    def tally(self, counter: Counter, *labels: str) -> Tally:
+        """One series of a counter, for what counts often."""
+        made = Tally(counter.labels(*labels))
+        self.before_page.append(made.fold)
+        return made
+
+    def distribution(self, histogram: Distribution, *labels: str) -> Distribution:
+        """One series of a histogram."""
+        made: Distribution = histogram.labels(*labels)
+        if made.fold not in self.before_page:
+            self.before_page.append(made.fold)
+        return made
 
     def refuse(self, method: str, reason: str, field: Optional[str]) -> None:
         """Count a request that did not fit. ``field``: a column of the model's, never a name of the client's."""

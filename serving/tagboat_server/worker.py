@@ -8,7 +8,6 @@ import socket
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -23,18 +22,6 @@ from tagboat_server.spec import Identity, Settings
 from tagboat_server.state import State
 
 
-class WorkerLog(Log):
-    """Says with each event which worker it is of."""
-
-    def __init__(self, number: int, *, access: bool) -> None:
-        super().__init__(access=access)
-        self.number = number
-
-    def event(self, name: str, **fields: Any) -> None:
-        """Write an event."""
-        super().event(name, worker=self.number, **fields)
-
-
 class Worker:
     """Worker ``number``; ``line`` leads to the supervisor. The process does nothing else any more."""
 
@@ -44,7 +31,7 @@ class Worker:
         self.settings = settings
         self.state = State(identity)
         self.shared = Path()
-        self.log = WorkerLog(number, access=settings.access_log)
+        self.log = Log(access=settings.access_log, worker=number)
 
     def live(self, model: Prepared) -> None:
         """Serve until the supervisor lets it drain. Ends the process: what was forked along must not be cleaned up."""
@@ -54,6 +41,7 @@ class Worker:
             code = 0
         except Exception as error:  # noqa: BLE001 - there is nobody else to tell
             self.log.failure("worker-failed", error)
+        self.log.flush()
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
         os._exit(code)

@@ -182,7 +182,7 @@ def test_counts_are_those_of_all_workers_and_outlive_one(serve, told_bundle, wai
         page = server.get("/metrics").body.decode()
         return 'tagboat_requests_total{method="predict",status="200"} 100.0' in page
 
-    assert counted()
+    wait_until(counted)
     os.kill(answered.most_common()[0][0], signal.SIGKILL)
     wait_until(lambda: len(workers(server) - set(answered)) == 1)
     assert counted()
