@@ -106,9 +106,20 @@ class Server(Settings, frozen=True, kw_only=True, omit_defaults=True):
         Count | UnsetType,
         Meta(description="Requests in work or waiting at once; more are answered with 503. Default 1024."),
     ] = UNSET
+    workers: Annotated[
+        Count | Literal["auto"] | UnsetType,
+        Meta(description="Processes that serve side by side; `auto`: as many as processors allow. Default 1."),
+    ] = UNSET
     threads: Annotated[Count | UnsetType, Meta(description="Calls of the model that run side by side. Default 1.")] = (
         UNSET
     )
+    batching: Annotated[
+        Literal["auto", "on", "off"] | UnsetType,
+        Meta(
+            description="Whether requests that arrive together are answered by one call of the model: where that keeps "
+            "every bit, always, never. Default auto."
+        ),
+    ] = UNSET
     blas_threads: Annotated[
         Count | UnsetType, Meta(description="Threads of one call of the model inside BLAS and OpenMP. Default 1.")
     ] = UNSET
@@ -130,6 +141,22 @@ class Server(Settings, frozen=True, kw_only=True, omit_defaults=True):
         Meta(
             description="Whether a MLEM model's methods are `predict` and `predict_proba` with one argument `data`, as "
             "`mlem serve` shows them, or have their own names. Default true."
+        ),
+    ] = UNSET
+    default_accept: Annotated[
+        Literal[
+            "auto",
+            "application/json",
+            "application/jsonlines",
+            "text/csv",
+            "application/x-npy",
+            "application/vnd.apache.arrow.stream",
+            "application/x-parquet",
+        ]
+        | UnsetType,
+        Meta(
+            description="What `/invocations` answers where a request asks for no type; `auto` is JSON, and JSON lines "
+            "to JSON lines. Default auto."
         ),
     ] = UNSET
     access_log: Annotated[bool | UnsetType, Meta(description="A line of JSON for each request. Default true.")] = UNSET

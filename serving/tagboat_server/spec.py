@@ -23,6 +23,17 @@ HEADER_SAFE = re.compile(r"[!-~]{1,200}\Z", re.ASCII)
 """What may stand in a header and in a label: printable, without spaces."""
 
 
+DefaultAccept = Literal[
+    "auto",
+    "application/json",
+    "application/jsonlines",
+    "text/csv",
+    "application/x-npy",
+    "application/vnd.apache.arrow.stream",
+    "application/x-parquet",
+]
+
+
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     """``model.json``, as far as the server reads it; ``model`` is relative to the bundle's ``model/``."""
 
@@ -84,8 +95,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """Open connections at once, also bounded by the process's file descriptors."""
     mlem_standardize: bool = True
     """Whether a MLEM model's methods are shown as ``mlem serve`` shows them by default, or under their own names."""
-    default_accept: str = ""
-    """What ``/invocations`` answers where no type is asked for; empty: JSON, and JSON lines to JSON lines."""
+    default_accept: DefaultAccept = "auto"
+    """What ``/invocations`` answers where no type is asked for; ``auto``: JSON, and JSON lines to JSON lines."""
     access_log: bool = True
     """A line of JSON on stderr for every request."""
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy
 import pyarrow
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import ipc, parquet
+
+from tagboat_server.protocols import media
+from tagboat_server.spec import DefaultAccept
 
 FLOWER = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 NAMES = list(FLOWER)
@@ -289,6 +293,10 @@ def test_batch_transform_is_told_how_to_ask(server, matrix):
         "MaxPayloadInMB": 1,
     }
     assert matrix.get("/execution-parameters").json["MaxPayloadInMB"] == 16
+
+
+def test_every_type_that_is_written_can_be_the_default_one():
+    assert get_args(DefaultAccept) == ("auto", *media.KINDS)
 
 
 def test_the_default_type_of_answers_can_be_set(serve, forest_bundle):

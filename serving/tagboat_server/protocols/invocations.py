@@ -18,7 +18,7 @@ import msgspec
 from tagboat_server import __version__, processors
 from tagboat_server.calling import Call
 from tagboat_server.codecs import Input
-from tagboat_server.errors import Rejection, SettingsError
+from tagboat_server.errors import Rejection
 from tagboat_server.invocations import Taken, answers, arrow, npy
 from tagboat_server.invocations.csv_rows import CsvReader
 from tagboat_server.invocations.documents import DocumentReader
@@ -108,7 +108,7 @@ class Invocations(Route):
         self.default = self.readings[context.default or ""]
         self.call = self.default.call
         self.arrow = arrow.usable()
-        self.accept = check_default(context.settings.default_accept)
+        self.accept = context.settings.default_accept
         self.tail = b',"release":' + msgspec.json.encode(context.identity.release) + b"}"
 
     async def __call__(self, request: Request) -> Response:
@@ -116,7 +116,7 @@ class Invocations(Route):
         headers = request.headers
         check_encoding(headers)
         kind = body_type(headers.get(b"content-type", b""))
-        wanted = answer_type(headers.get(b"accept", b""), self.accept or default_for(kind))
+        wanted = answer_type(headers.get(b"accept", b""), default_for(kind, self.accept))
         self.check_arrow(kind, wanted)
         reading = self.reading(request)
         call, body = reading.call, request.body
@@ -184,16 +184,11 @@ def wanted_header(kind: MediaType) -> bytes:
     return (kind.name + ("; charset=utf-8" if kind.kind == media.CSV else "") + header).encode()
 
 
-def default_for(kind: MediaType) -> str:
-    """What is answered to a request that asks for nothing: lines to lines, so that batches can be cut and joined."""
+def default_for(kind: MediaType, accept: str) -> str:
+    """What is answered where nothing is asked for: lines to lines, so that batches can be cut and joined."""
+    if accept != "auto":
+        return accept
     return kind.name if kind.kind == media.JSON_LINES else media.JSON
-
-
-def check_default(accept: str) -> str:
-    """A default type that is written here. Raises `SettingsError`."""
-    if accept and media.parse(accept).kind not in set(media.KNOWN.values()):
-        raise SettingsError(f"{accept[:100]!r} is no type that /invocations answers", where="default-accept")
-    return accept
 
 
 def work_of(kind: MediaType, size: int) -> int:

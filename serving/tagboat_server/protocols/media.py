@@ -28,6 +28,9 @@ KNOWN: Mapping[str, str] = {
 }
 """Every name of a type that is read and written, and the one that it is known by here."""
 
+KINDS = tuple(dict.fromkeys(KNOWN.values()))
+"""The types that are read and written."""
+
 BY_ARROW = {ARROW, PARQUET}
 """The types that need pyarrow."""
 
@@ -69,8 +72,8 @@ def parse(text: str) -> MediaType:
 def content_type(header: bytes) -> MediaType:
     """What a body is; JSON where nothing is said. Raises `Rejection` 415 for what is not read."""
     media = parse(header.decode("latin-1")[:LONGEST]) if header.strip() else parse(JSON)
-    if media.kind not in set(KNOWN.values()):
-        known = ", ".join(dict.fromkeys(KNOWN.values()))
+    if media.kind not in KINDS:
+        known = ", ".join(KINDS)
         raise Rejection(415, f"the body is {media.name[:100]}, which is not read here", hint=f"Known are {known}.")
     charset = media.parameter("charset", "utf-8")
     if charset not in UTF_8:
@@ -110,15 +113,15 @@ def choose(header: str, default: str) -> MediaType:
         return parse(default)
     dearest = max(candidates(asked, default), key=lambda media: quality_of(media, asked))
     if not quality_of(dearest, asked):
-        known = ", ".join(dict.fromkeys(KNOWN.values()))
+        known = ", ".join(KINDS)
         raise Rejection(406, "none of the types in Accept is written here", hint=f"Known are {known}.")
     return dearest
 
 
 def candidates(asked: Sequence[Wish], default: str) -> list[MediaType]:
     """What may be answered: the default, what is asked for by name, and all else, in this order."""
-    named = [wish.media for wish in asked if wish.media.kind in set(KNOWN.values())]
-    plain = [parse(name) for name in dict.fromkeys(KNOWN.values())]
+    named = [wish.media for wish in asked if wish.media.kind in KINDS]
+    plain = [parse(name) for name in KINDS]
     first = parse(default)
     # Asked for by name, the default has the parameters that were asked for with it.
     return [media for media in named if media.kind == first.kind] + [first, *named, *plain]
