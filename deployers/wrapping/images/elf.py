@@ -37,7 +37,7 @@ def read(path: Path) -> Dynamic | None:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             try:
                 return _dynamic(content)
-            except (struct.error, ValueError, IndexError):
+            except (struct.error, ValueError, IndexError, OverflowError, StopIteration):
                 return None
 
 

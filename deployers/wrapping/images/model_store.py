@@ -34,6 +34,7 @@ def upload(folder: Path, files: Sequence[Content], store: str, environment: Mapp
         _look(files, places, environment)
         return 0
     import boto3
+    from boto3.exceptions import S3UploadFailedError
     from botocore.exceptions import BotoCoreError, ClientError
 
     session = boto3.session.Session(
@@ -51,8 +52,9 @@ def upload(folder: Path, files: Sequence[Content], store: str, environment: Mapp
             if not _has(client, bucket, key, file.size):
                 client.upload_file(str(folder / file.path), bucket, key)
                 sent += file.size
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "unknown error")
+    except (ClientError, S3UploadFailedError) as error:
+        said = getattr(error.__context__ if isinstance(error, S3UploadFailedError) else error, "response", None) or {}
+        code = said.get("Error", {}).get("Code", "unknown error")
         raise ConfigurationError(f"the model's store refuses: {code}", where=store, hint="The runner needs "
                                  "s3:GetObject and s3:PutObject there; the pods s3:GetObject.") from None  # fmt: skip
     except BotoCoreError as error:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,8 @@ def debian(registry: parts.RealRegistry) -> str:
 @pytest.fixture(scope="session")
 def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Podman]:
     parts.needed("podman", "runc")
-    podman = parts.Podman(tmp_path_factory.mktemp("podman"))
+    own = tmp_path_factory.mktemp("podman")
+    podman = parts.Podman(Path(tempfile.mkdtemp(prefix="tagboat-podman-", dir=parts.roomy(own))))
     yield podman
     podman.close()
 

@@ -205,10 +205,23 @@ def hollow(architecture: str = "amd64", *, python: str = PYTHON, without: Sequen
 # The base that runs
 
 
+def roomy(otherwise: Path) -> Path:
+    """Memory to work in where there is plenty: dpkg and podman ask a disk for every file to be written through."""
+    memory = Path("/dev/shm")
+    with contextlib.suppress(OSError):
+        if memory.is_dir() and shutil.disk_usage(memory).free > 4_000_000_000 and _runs_programs(memory):
+            return memory
+    return otherwise
+
+
+def _runs_programs(folder: Path) -> bool:
+    return not os.statvfs(folder).f_flag & os.ST_NOEXEC
+
+
 def debian_base() -> Path:
     """An OCI layout of Debian with its Python, made once per machine: a minute by debootstrap, then no time."""
     needed("debootstrap", "skopeo")
-    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+    recipe = hashlib.sha256(repr([PACKAGES, LEFT_OUT]).encode()).hexdigest()[:16]
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tagboat-tests"
     root.mkdir(parents=True, exist_ok=True)
     finished = root / f"debian-{platform.machine()}-{recipe}"
@@ -222,7 +235,7 @@ def debian_base() -> Path:
 
 def _debootstrap(finished: Path) -> None:
     program = shutil.which("debootstrap", path=containers.SEARCHED)
-    with tempfile.TemporaryDirectory(prefix="debian-", dir=finished.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix="debian-", dir=roomy(finished.parent)) as folder:
         done = subprocess.run([str(program), "--variant=minbase", f"--include={','.join(PACKAGES)}", "bookworm", folder],
                               capture_output=True, text=True, check=False)  # fmt: skip
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

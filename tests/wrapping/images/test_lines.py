@@ -1,0 +1,213 @@
+"""A bad line to the registry costs time, never a release: waits, goes on where it broke, sends little twice."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployers.errors import ConfigurationError, RefusedError, UnreachableError
+from deployers.wrapping.bundle import Bundle
+from deployers.wrapping.images import documents, names, uploads
+from deployers.wrapping.images.connections import Registries
+from deployers.wrapping.images.registry import Registry
+from deployers.wrapping.images.uploads import FileBlob, RegistryBlob, Upload
+from tests.fakes import line as lines
+from tests.fakes.line import Fault, Line
+from tests.wrapping.images import parts
+from tests.wrapping.images.bundles import small
+from tests.wrapping.images.conftest import QUICK, Yard
+
+pytestmark = pytest.mark.xdist_group("images")
+
+LARGE = 3 * uploads.CHUNK + 12_345
+
+
+@pytest.fixture
+def line(registry: parts.RealRegistry) -> Iterator[Line]:
+    with lines.to(registry.host) as line:
+        yield line
+
+
+@pytest.fixture
+def connected(line: Line) -> Iterator[Registry]:
+    with Registries({}, patience=QUICK) as registries:
+        yield registries.of(names.parse(f"{line.plain}/acme/lines", where="test"))
+
+
+def blob(folder: Path, size: int) -> FileBlob:
+    content = os.urandom(size)
+    path = folder / f"blob-{size}"
+    path.write_bytes(content)
+    return FileBlob(path, documents.digest(content), size)
+
+
+def upload(registry: Registry, waited: list[float] | None = None) -> Upload:
+    return Upload(registry, "acme/lines", sleep=(waited if waited is not None else []).append)
+
+
+def stored(registry: Registry, one: FileBlob) -> bool:
+    with registry.blob("acme/lines", one.digest) as pieces:
+        return b"".join(pieces) == one.path.read_bytes()
+
+
+def test_an_upload_on_a_good_line_is_one_request_with_its_body(connected: Registry, line: Line, tmp_path: Path) -> None:
+    one = blob(tmp_path, 200_000)
+    assert line.received == 0
+    upload(connected).bring(one)
+    assert stored(connected, one)
+    assert (line.count("PUT", "blobs/uploads"), line.count("PATCH", ""), line.received) == (1, 0, one.size)
+
+
+def test_a_cut_upload_goes_on_with_the_piece_that_broke(connected: Registry, line: Line, tmp_path: Path) -> None:
+    one = blob(tmp_path, LARGE)
+    line.faults = [
+        Fault("PUT", "blobs/uploads", cut=2_000_000),
+        Fault("PATCH", "blobs/uploads", spared=2, swallow=True),
+    ]
+    waited: list[float] = []
+    sending = upload(connected, waited)
+    sending.bring(one)
+    assert stored(connected, one)
+    # Four pieces, of which the third was sent twice; nothing before it again.
+    assert line.count("PATCH", "blobs/uploads") == 5
+    assert line.received == one.size + uploads.CHUNK + 2_000_000
+    assert sending.sent >= line.received
+    assert len(waited) == 2
+
+
+def test_an_upload_that_the_registry_has_forgotten_begins_anew(connected: Registry, line: Line, tmp_path: Path) -> None:
+    one = blob(tmp_path, LARGE)
+    line.faults = [
+        Fault("PUT", "blobs/uploads", status=503),
+        Fault("PATCH", "blobs/uploads", cut=1_000_000),  # docker-registry refuses to go on from the middle of a piece
+    ]
+    upload(connected).bring(one)
+    assert stored(connected, one)
+
+
+def test_an_upload_whose_answer_was_lost_is_not_sent_again(connected: Registry, line: Line, tmp_path: Path) -> None:
+    one = blob(tmp_path, LARGE)
+    line.faults = [
+        Fault("PUT", "blobs/uploads", cut=1000),
+        Fault("PUT", "blobs/uploads.*digest=", after=True),
+    ]
+    upload(connected).bring(one)
+    assert stored(connected, one)
+    assert line.count("PATCH", "") == 4
+
+
+def test_a_line_that_stays_broken_ends_in_an_error_that_says_trying_again_is_safe(
+    connected: Registry, line: Line, tmp_path: Path
+) -> None:
+    line.faults = [
+        Fault("PUT", "blobs/uploads", times=99, cut=1000),
+        Fault("PATCH", "blobs/uploads", times=99, cut=1000),
+    ]
+    with pytest.raises(UnreachableError, match="broke 4 times in a row") as raised:
+        upload(connected).bring(blob(tmp_path, 100_000))
+    assert "again is safe" in str(raised.value)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_registry_that_is_busy_is_asked_again(yard: Yard, bundle: Bundle, line: Line, status: int) -> None:
+    line.faults = [
+        Fault("HEAD", "manifests/sha256", status=status),
+        Fault("HEAD", "blobs/sha256", status=status, headers={"Retry-After": "0"}),
+        Fault("POST", "blobs/uploads", status=status),
+        Fault("PUT", "blobs/uploads", status=status, headers={"Retry-After": "0"}),
+        Fault("PUT", "manifests/sha256", status=status),
+    ]
+    pushed = yard.push(yard.build(bundle), f"{line.plain}/acme/busy-{status}")
+    assert pushed.sent > 0
+    assert yard.push(yard.build(bundle), f"{line.plain}/acme/busy-{status}").sent == 0
+    assert not [fault for fault in line.faults if fault.times]
+
+
+def test_a_retry_after_is_kept_to_and_bounded(connected: Registry, line: Line, tmp_path: Path) -> None:
+    line.faults = [
+        Fault("PUT", "blobs/uploads", status=429),
+        Fault("PATCH", "blobs/uploads", status=429, headers={"Retry-After": "7200"}),
+    ]
+    waited: list[float] = []
+    one = blob(tmp_path, 10_000)
+    upload(connected, waited).bring(one)
+    assert waited[-1] == QUICK.longest
+    assert stored(connected, one)
+
+
+def test_a_copy_between_registries_goes_on_from_where_it_broke(connected: Registry, line: Line, tmp_path: Path) -> None:
+    one = blob(tmp_path, LARGE)
+    upload(connected).bring(one)
+    with parts.docker_registry(tmp_path / "other") as other, Registries({}, patience=QUICK) as registries:
+        target = registries.of(names.parse(f"{other.plain}/x/y", where="test"))
+        line.faults = [
+            Fault("GET", "blobs/sha256", short=5_000_000),
+            Fault("GET", "blobs/sha256", short=5_000_000),
+        ]
+        sending = Upload(target, "x/y", sleep=lambda _: None)
+        sending.bring(RegistryBlob(connected, "acme/lines", one.digest, one.size))
+        with target.blob("x/y", one.digest) as pieces:
+            assert b"".join(pieces) == one.path.read_bytes()
+
+
+def test_a_push_that_was_killed_is_finished_by_the_next_with_little_sent_twice(
+    yard: Yard, bundle: Bundle, line: Line, tmp_path: Path
+) -> None:
+    model = os.urandom(400_000)
+    made = yard.build(small(tmp_path, bundle.lock, model={"iris.joblib": model}))
+    repository = f"{line.plain}/acme/killed"
+    line.faults = [Fault("PUT", "manifests/", times=99, status=400)]
+    with pytest.raises(Exception, match="400"):
+        yard.push(made, repository)
+    line.faults = []
+    assert yard.push(made, repository).sent < 30_000
+
+
+def test_a_refusal_says_how_to_log_in_and_shows_nothing_of_the_address(yard: Yard, bundle: Bundle, line: Line) -> None:
+    made = yard.build(bundle)
+    line.faults = [Fault("POST", "blobs/uploads", status=403, times=9)]
+    with pytest.raises(ConfigurationError, match="refuses us: 403") as raised:
+        yard.push(made, f"{line.plain}/acme/refused")
+    assert "_state" not in str(raised.value)
+    assert "docker login" in str(raised.value)
+
+
+def test_a_manifest_that_is_not_what_its_digest_says_is_refused(line: Line, hollow: str) -> None:
+    with Registries({}, patience=QUICK) as registries:
+        name = names.parse(f"{line.plain}/library/hollow:3.11", where="test")
+        there = registries.of(name)
+        pinned = name.at(digest=there.digest_of(name))
+        assert there.manifest(pinned) is not None
+        line.faults = [Fault("GET", "manifests/sha256", status=200, content=b'{"schemaVersion":2,"layers":[]}')]
+        with pytest.raises(RefusedError, match="another manifest"):
+            there.manifest(pinned)
+
+
+def test_a_base_layer_that_is_not_what_its_digest_says_is_refused(
+    yard: Yard, bundle: Bundle, line: Line, hollow: str, registry: parts.RealRegistry
+) -> None:
+    lying = hollow.replace(registry.host, f"127.0.0.1:{line.port}")
+    # The configuration's blob is asked for first, the layer's next.
+    line.faults = [
+        Fault("GET", "blobs/sha256", spared=1, status=200, content=gzip.compress(parts.hollow(python="3.12")))
+    ]
+    with pytest.raises(RefusedError, match="not the one that its digest names"):
+        yard.build(bundle, base=lying)
+
+
+def test_no_server_at_all_is_unreachable_and_safe_to_try_again() -> None:
+    with Registries({}, patience=QUICK) as registries:
+        name = names.parse("http://127.0.0.1:9/acme/iris", where="test")
+        with pytest.raises(UnreachableError, match="does not answer"):
+            registries.of(name).digest_of(name)
+
+
+def test_plain_http_is_spoken_only_where_it_was_asked_for(registry: parts.RealRegistry) -> None:
+    with Registries({}, patience=QUICK) as registries:
+        name = names.parse(f"{registry.host}/library/hollow:3.11", where="test")
+        with pytest.raises(ConfigurationError, match="http://"):
+            registries.of(name).digest_of(name)

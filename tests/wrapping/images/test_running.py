@@ -1,0 +1,139 @@
+"""What is built runs: in podman, as a pod would run it, and as whoever loads an archive would."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployers.wrapping import image
+from deployers.wrapping.bundle import Bundle
+from deployers.wrapping.image import Image, Pushed
+from tests.wrapping import models
+from tests.wrapping.images import parts
+from tests.wrapping.images.conftest import Yard
+
+pytestmark = [pytest.mark.xdist_group("images"), pytest.mark.slow]
+
+POD = ("--read-only", "--user", "10001:10001", "--cap-drop=ALL", "--tmpfs", "/tmp")
+
+
+@pytest.fixture(scope="module")
+def iris(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    import joblib
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
+    folder = tmp_path_factory.mktemp("model")
+    features, species = load_iris(return_X_y=True)
+    joblib.dump(LogisticRegression(max_iter=500).fit(features, species), folder / "iris.joblib")
+    return models.wrapped(folder, "iris.joblib", models.requirements(), shared_cache)
+
+
+@pytest.fixture
+def pushed(real_yard: Yard, iris: Bundle, registry: parts.RealRegistry) -> tuple[Image, Pushed]:
+    made = real_yard.build(iris)
+    return made, real_yard.push(made, f"{registry.plain}/acme/running")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def asked(port: int, path: str, body: Any = None) -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.status, json.loads(answer.read() or b"null")
+
+
+def predicted(podman: parts.Podman, container: str, port: int) -> Any:
+    """The answer to one flower, as soon as the server listens; a container that ended shows its log."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            return asked(port, "/predict", {"data": [[6.7, 3.0, 5.2, 2.3]]})
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                raise
+        except OSError:
+            state = podman("inspect", "--format", "{{.State.Running}}", container).strip()
+            assert state == "true", podman("logs", container)
+        time.sleep(0.1)
+    raise AssertionError(podman("logs", container))
+
+
+@pytest.fixture
+def pulled(pushed: tuple[Image, Pushed], podman: parts.Podman) -> str:
+    podman("pull", "--quiet", "--tls-verify=false", f"docker://{pushed[1].reference}")
+    return pushed[1].reference
+
+
+def test_it_serves_as_a_pod_runs_it(pulled: str, podman: parts.Podman) -> None:
+    port = free_port()
+    with podman.running(pulled, "serve", "/opt/tagboat/bundle", "--host", "127.0.0.1", "--port", str(port),
+                        options=[*POD, "--env", "TAGBOAT_RELEASE=r1"]) as container:  # fmt: skip
+        status, answer = predicted(podman, container, port)
+        assert (status, answer["predictions"], answer["release"]) == (200, [2], "r1")
+        assert podman("exec", container, "cat", "/proc/1/status").split("Uid:")[1].split()[0] == "10001"
+
+
+def test_its_environment_is_a_real_one_with_pth_files_and_metadata(pulled: str, podman: parts.Podman) -> None:
+    ask = (
+        "import json, sys, sysconfig, importlib.metadata as m\n"
+        "print(json.dumps([sys.prefix, sys.prefix != sys.base_prefix, m.version('scikit-learn'),\n"
+        "                  sysconfig.get_path('purelib'), 'site' in sys.modules]))"
+    )
+    out = podman("run", "--rm", "--entrypoint", "/opt/tagboat/venv/bin/python", pulled, "-I", "-c", ask)
+    prefix, virtual, version, purelib, site = json.loads(out)
+    assert (prefix, virtual, site) == ("/opt/tagboat/venv", True, True)
+    assert f"scikit-learn=={version}" in models.SKLEARN
+    assert purelib == "/opt/tagboat/venv/lib/python3.11/site-packages"
+
+
+def test_skopeo_sees_the_image_that_was_meant(pushed: tuple[Image, Pushed]) -> None:
+    made, there = pushed
+    said = json.loads(
+        subprocess.run(["skopeo", "inspect", "--tls-verify=false", f"docker://{there.reference}"], check=True,
+                       capture_output=True).stdout
+    )  # fmt: skip
+    assert said["Digest"] == made.digest
+    assert said["Labels"]["io.tagboat.bundle"] == made.bundle.digest
+
+
+def test_an_archive_is_loaded_and_serves_the_same(
+    pushed: tuple[Image, Pushed], real_yard: Yard, podman: parts.Podman, tmp_path: Path
+) -> None:
+    file = tmp_path / "iris.tar"
+    image.save_archive(pushed[0], file, registries=real_yard.registries, name="docker.io/acme/iris:v1")
+    assert "docker.io/acme/iris:v1" in podman("load", "--quiet", "--input", str(file))
+    port = free_port()
+    with podman.running("docker.io/acme/iris:v1", "serve", "/opt/tagboat/bundle", "--port", str(port)) as container:
+        assert predicted(podman, container, port)[1]["predictions"] == [2]
+
+
+def test_a_layout_holds_the_image_and_what_is_attached_to_it(
+    pushed: tuple[Image, Pushed], real_yard: Yard, tmp_path: Path
+) -> None:
+    made, _ = pushed
+    folder = tmp_path / "layout"
+    for _again in range(2):
+        image.save_layout(made, folder, registries=real_yard.registries, tag="v1")
+    out = subprocess.run(["skopeo", "inspect", "--raw", f"oci:{folder}:v1"], check=True, capture_output=True).stdout
+    assert out == made.document
+    listed = json.loads((folder / "index.json").read_text())["manifests"]
+    assert {one.get("artifactType") for one in listed} == {
+        None,
+        "application/vnd.cyclonedx+json",
+        "application/vnd.in-toto+json",
+    }
+    parts.copy(f"oci:{folder}:v1", f"dir:{tmp_path / 'checked'}")
