@@ -82,8 +82,11 @@ def _config(base: Base, layers: Sequence[Layer], labels: Mapping[str, str]) -> d
     path = variables.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     variables = {"LANG": "C.UTF-8", **variables, "PATH": f"{places.VENV}/bin:{path}"}
     created = base.config.get("created") or "1980-01-01T00:00:00Z"
+    said = base.config.get("history") or []
+    if sum(1 for one in said if not one.get("empty_layer")) != len(base.layers):
+        said = [{"created": created} for _ in base.layers]  # podman builds on nothing whose history does not add up
     history = [
-        *(base.config.get("history") or [{"created": created} for _ in base.layers]),
+        *said,
         *({"created": created, "created_by": f"tagboat: {name}"} for name in NAMES),
     ]
     dropped = {"Cmd", "Entrypoint", "ArgsEscaped", "Image", "Hostname", "Healthcheck", "OnBuild"}

@@ -27,6 +27,7 @@ from scripts import containers
 PYTHON = "3.11"
 SLIM = f"python:{PYTHON}-slim-bookworm"
 
+RECIPE = 2
 PACKAGES = ("python3", "python3-venv", "ca-certificates")
 LEFT_OUT = ("./var/cache/apt/archives/", "./var/lib/apt/lists/", "./usr/share/doc/", "./usr/share/locale/",
             "./usr/share/man/", "./dev/")  # fmt: skip
@@ -128,6 +129,7 @@ class Layout:
         configuration = self.document({
             "architecture": architecture, "os": "linux", "created": "2026-01-01T00:00:00Z", "config": config,
             "rootfs": {"type": "layers", "diff_ids": [_digest(layer) for layer in layers]},
+            "history": [{"created": "2026-01-01T00:00:00Z"} for _ in layers],
         })  # fmt: skip
         manifest = self.document({
             "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -221,7 +223,7 @@ def _runs_programs(folder: Path) -> bool:
 def debian_base() -> Path:
     """An OCI layout of Debian with its Python, made once per machine: a minute by debootstrap, then no time."""
     needed("debootstrap", "skopeo")
-    recipe = hashlib.sha256(repr([PACKAGES, LEFT_OUT]).encode()).hexdigest()[:16]
+    recipe = hashlib.sha256(repr([RECIPE, PACKAGES, LEFT_OUT]).encode()).hexdigest()[:16]
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tagboat-tests"
     root.mkdir(parents=True, exist_ok=True)
     finished = root / f"debian-{platform.machine()}-{recipe}"
