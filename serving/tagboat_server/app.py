@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Mapping, MutableMapping
 from typing import Any, Callable, Optional
 
 from tagboat_server import protocols
 from tagboat_server.errors import Rejection
+from tagboat_server.execution import NeverBegunError
 from tagboat_server.logs import Log
 from tagboat_server.metrics import Metrics
 from tagboat_server.protocols.base import Context, Request, Response, Route
@@ -19,6 +21,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 COUNTED = {400, 413, 415, 422}
 """Refusals that are the sender's: they are counted by reason and column."""
+
+GONE = 499
+"""What is counted and logged for a request whose client has left; nginx's number."""
 
 FAILURE = 500
 """From this status on it is the server's fault, also where a protocol answers all errors with 400."""
@@ -43,22 +48,33 @@ class Application:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        started, failed = time.perf_counter(), 0
+        started = time.perf_counter()
         route = self.routes.get(scope["path"], self.nowhere)
+        # The connection cancels it when its client is gone.
+        scope["tagboat.task"] = asyncio.current_task()
+        try:
+            response, failed = await self.response(route, scope, receive)
+            await self.respond(response, scope, send)
+        except (ClientGoneError, asyncio.CancelledError) as left:
+            if isinstance(left, asyncio.CancelledError) and not is_gone(scope):
+                raise
+            if isinstance(left, NeverBegunError):
+                self.metrics.dropped.labels(route.label).inc()
+            self.account(scope, route, GONE, started, None)
+        else:
+            self.account(scope, route, response.status, started, response.rows, failed=failed)
+
+    async def response(self, route: Route, scope: Scope, receive: Receive) -> tuple[Response, int]:
+        """The answer, and our own status where it is a refusal, else 0. Raises `ClientGoneError`."""
         try:
             headers = dict(scope["headers"])
             if scope["method"] not in route.methods:
                 allowed = ", ".join(route.methods)
                 raise Rejection(405, f"{scope['method'][:20]} is not for this path", headers={"allow": allowed})
             body = await read_body(headers, receive, self.limit) if scope["method"] == "POST" else b""
-            response = await route(Request(scope["method"], scope["path"], scope["query_string"], headers, body))
+            return await route(Request(scope["method"], scope["path"], scope["query_string"], headers, body)), 0
         except Rejection as rejection:
-            response, failed = self.refused(route, scope, rejection), rejection.status
-        except ClientGoneError:
-            self.account(scope, route, 499, started, None)
-            return
-        await self.respond(response, scope, send)
-        self.account(scope, route, response.status, started, response.rows, failed=failed)
+            return self.refused(route, scope, rejection), rejection.status
 
     def refused(self, route: Route, scope: Scope, rejection: Rejection) -> Response:
         """A refusal in the form of the protocol that was spoken; counted."""
@@ -116,6 +132,12 @@ class Nowhere(Route):
 
 class ClientGoneError(Exception):
     """The client left before its request was whole."""
+
+
+def is_gone(scope: Scope) -> bool:
+    """Whether the client has left."""
+    cycle = scope.get("tagboat.cycle")
+    return cycle is not None and bool(cycle.disconnected)
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:

@@ -8,6 +8,7 @@ their neighbours, or where that was asked for (``batching: on``).
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Sequence
 from typing import Any, Callable, Optional
 
@@ -15,67 +16,120 @@ import numpy
 
 from tagboat_server.codecs import Input
 from tagboat_server.exact import Table
+from tagboat_server.execution import NeverBegunError
 
 LARGEST = 1024
 """Rows of a batch; a request with more is a batch of its own."""
 
 Run = Callable[[Input], Awaitable[Any]]
-Waiting = tuple[Input, "asyncio.Future[Any]"]
+
+
+class Asked:
+    """A request that waits for its answer, and the context in which it was made."""
+
+    __slots__ = ("context", "future", "settling", "taken")
+
+    def __init__(self, taken: Input, future: asyncio.Future[Any]) -> None:
+        self.taken = taken
+        self.future = future
+        self.context = contextvars.copy_context()
+        self.settling: Optional[Settling] = None
+
+
+class Settling:
+    """A batch that is being answered by a task of its own."""
+
+    def __init__(self, group: Sequence[Asked]) -> None:
+        self.group = group
+        self.task: Optional[asyncio.Task[None]] = None
+
+    def leave(self) -> None:
+        """Nobody waits for one of the requests any more; when that is so of all, the batch need not be begun."""
+        if self.task is not None and all(asked.future.cancelled() for asked in self.group):
+            self.task.cancel()
 
 
 class Batches:
-    """Collects the requests of one method. ``run`` answers an input, or raises; ``seen`` is told each batch's size."""
+    """Collects the requests of one method.
 
-    def __init__(self, run: Run, seen: Callable[[int], None]) -> None:
+    ``run`` answers an input, or raises; ``seen`` is told each batch's size; ``dropped``, how many requests of a batch
+    were dropped before it was begun, since nobody waited for any of them. A request that is a batch of its own is
+    answered in the context in which it was asked, a batch of several in none of theirs.
+    """
+
+    def __init__(self, run: Run, seen: Callable[[int], None], dropped: Callable[[int], None] = lambda _: None) -> None:
         self.run = run
         self.seen = seen
-        self.waiting: list[Waiting] = []
+        self.dropped = dropped
+        self.waiting: list[Asked] = []
         self.tasks: set[asyncio.Task[None]] = set()
+        self.context = contextvars.Context()
 
     async def answer(self, taken: Input) -> Any:
-        """The model's answer for these rows."""
+        """The model's answer for these rows. Raises `NeverBegunError` where cancelled before it was in a batch."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        asked = Asked(taken, loop.create_future())
         if not self.waiting:
             loop.call_soon(self.flush)
-        self.waiting.append((taken, future))
-        return await future
+        self.waiting.append(asked)
+        try:
+            return await asked.future
+        except asyncio.CancelledError:
+            if asked.settling is None:
+                raise NeverBegunError from None
+            asked.settling.leave()
+            raise
 
     def flush(self) -> None:
         """Answer all that wait."""
         waiting, self.waiting = self.waiting, []
-        for group in groups(waiting):
-            task = asyncio.get_running_loop().create_task(self.settle(group))
+        loop = asyncio.get_running_loop()
+        for group in groups([asked for asked in waiting if not asked.future.done()]):
+            settling = Settling(group)
+            for asked in group:
+                asked.settling = settling
+            context = group[0].context if len(group) == 1 else self.context.copy()
+            task = settling.task = context.run(loop.create_task, self.settle(group))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
-    async def settle(self, group: Sequence[Waiting]) -> None:
+    async def settle(self, group: Sequence[Asked]) -> None:
         """Answer a batch; when it fails, or its answer cannot be taken apart, each request by itself."""
         self.seen(len(group))
-        parts: Optional[list[Any]] = None
-        if len(group) > 1:
-            try:
-                rows = [taken.rows for taken, _ in group]
-                result = await self.run(Input(joined([taken.value for taken, _ in group]), sum(rows)))
-                parts = parted(result, rows)
-            except Exception:  # noqa: BLE001 - whoever is to blame gets the error when asked alone
-                parts = None
-        if parts is not None:
-            for (_, future), part in zip(group, parts):
-                if not future.done():
-                    future.set_result(part)
+        try:
+            if len(group) == 1 or not await self.together(group):
+                for asked in group:
+                    await self.alone(asked)
+        except NeverBegunError:
+            self.dropped(len(group))
+
+    async def together(self, group: Sequence[Asked]) -> bool:
+        """Answer a batch by one call; False where that cannot be."""
+        try:
+            rows = [asked.taken.rows for asked in group]
+            result = await self.run(Input(joined([asked.taken.value for asked in group]), sum(rows)))
+            parts = parted(result, rows)
+        except Exception:  # noqa: BLE001 - whoever is to blame gets the error when asked alone
+            return False
+        if parts is None:
+            return False
+        for asked, part in zip(group, parts):
+            if not asked.future.done():
+                asked.future.set_result(part)
+        return True
+
+    async def alone(self, asked: Asked) -> None:
+        """Answer one request."""
+        if asked.future.done():
             return
-        for taken, future in group:
-            if future.done():
-                continue
-            try:
-                result = await self.run(taken)
-            except Exception as error:  # noqa: BLE001 - raised again where the answer is awaited
-                if not future.done():
-                    future.set_exception(error)
-            else:
-                if not future.done():
-                    future.set_result(result)
+        try:
+            result = await self.run(asked.taken)
+        except Exception as error:  # noqa: BLE001 - raised again where the answer is awaited
+            if not asked.future.done():
+                asked.future.set_exception(error)
+        else:
+            if not asked.future.done():
+                asked.future.set_result(result)
 
 
 def can_join(value: Any) -> bool:
@@ -92,18 +146,18 @@ def kind_of(value: Any) -> Any:
     return (value.dtype.str, value.shape[1:])
 
 
-def groups(waiting: Sequence[Waiting]) -> list[list[Waiting]]:
+def groups(waiting: Sequence[Asked]) -> list[list[Asked]]:
     """Batches of like inputs, none larger than `LARGEST` rows but by a single request."""
-    open_groups: dict[Any, tuple[list[Waiting], int]] = {}
-    done: list[list[Waiting]] = []
+    open_groups: dict[Any, tuple[list[Asked], int]] = {}
+    done: list[list[Asked]] = []
     for each in waiting:
-        kind = kind_of(each[0].value)
+        kind = kind_of(each.taken.value)
         group, rows = open_groups.get(kind, ([], 0))
-        if group and rows + each[0].rows > LARGEST:
+        if group and rows + each.taken.rows > LARGEST:
             done.append(group)
             group, rows = [], 0
         group.append(each)
-        open_groups[kind] = (group, rows + each[0].rows)
+        open_groups[kind] = (group, rows + each.taken.rows)
     return done + [group for group, _ in open_groups.values()]
 
 

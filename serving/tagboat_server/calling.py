@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Awaitable
 from typing import Any, Callable, Optional
 
 from tagboat_server.batching import Batches, can_join
@@ -59,7 +60,7 @@ class Call:
         # Asked for in any case, so that no batches are a 0 in the metrics and not a gap.
         seen = metrics.distribution(metrics.batches, name).add
         if batching == ON or (batching == AUTO and method.alone):
-            self.batches = Batches(self.call, seen)
+            self.batches = Batches(self.call_batch, seen, metrics.dropped.labels(name).inc)
 
     async def run(self, taken: Input) -> Any:
         """The model's answer. Raises `Rejection`."""
@@ -67,21 +68,25 @@ class Call:
             with self.execution.place():
                 result = await self.batches.answer(taken)
         else:
-            result = await self.call(taken)
+            result = await self.call(taken, self.execution.run)
         self.rows.add(taken.rows)
         if self.predictions is not None:
             self.predictions.note(result)
         return result
 
-    async def call(self, taken: Input) -> Any:
-        """Call the model: here where that is known to be quick, else in a thread."""
+    async def call_batch(self, taken: Input) -> Any:
+        """Call the model for requests that have taken their places."""
+        return await self.call(taken, self.execution.run_for)
+
+    async def call(self, taken: Input, run: Callable[..., Awaitable[Any]]) -> Any:
+        """Call the model: here where that is known to be quick, else in a thread, by ``run``."""
         if self.method.quick and self.pace.is_quick(taken.rows):
             started = time.perf_counter()
             result = self.guarded(self.method.call, taken.value)
             seconds = time.perf_counter() - started
             self.pace.note(taken.rows, seconds)
         else:
-            result, seconds = await self.execution.run(self.work, taken)
+            result, seconds = await run(self.work, taken)
         self.model_seconds.add(seconds)
         return result
 

@@ -25,6 +25,9 @@ STATUS_LINES = {int(each): f"HTTP/1.1 {int(each)} {each.phrase}\r\n".encode() fo
 
 LAST = b"content-length: %d\r\nconnection: close\r\n\r\n"
 
+PROBE = 1.0
+"""Seconds between two looks at whether a client is still there that has ended its side."""
+
 PIPELINED = 32
 """Requests that may wait on one connection behind the one being answered."""
 
@@ -41,6 +44,7 @@ class Connection(HttpToolsProtocol):
         self.limit = limit
         self.deadline: Optional[asyncio.TimerHandle] = None
         self.write_deadline: Optional[asyncio.TimerHandle] = None
+        self.probe: Optional[asyncio.TimerHandle] = None
         self.asked: list[Any] = []
         self.head_bytes = 0
         self.discarded = 0
@@ -86,6 +90,8 @@ class Connection(HttpToolsProtocol):
         """Forget the connection."""
         self.clear_deadline()
         self.clear_write_deadline()
+        if self.probe is not None:
+            self.probe.cancel()
         self.forget()
         super().connection_lost(exc)
 
@@ -94,7 +100,21 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or self.in_head or self.in_body or self.cycle.response_complete:
             return None
         self.cycle.keep_alive = False
+        self.probe = self.loop.call_later(PROBE, self.look_for_client)
         return True
+
+    def look_for_client(self) -> None:
+        """Find out whether a client that has ended its side still listens, for as long as it waits.
+
+        One that has closed looks the same until something is sent; to that its system objects, and the next time we
+        are told. What is sent is an interim answer, which every client of HTTP/1.1 has to take (RFC 9110, 15.2).
+        """
+        waiting = self.unanswered()
+        if not waiting or self.transport.is_closing():
+            return
+        if waiting[0].scope["http_version"] != "1.0" and not waiting[0].response_started:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.probe = self.loop.call_later(PROBE, self.look_for_client)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes."""
@@ -258,13 +278,16 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def forget(self) -> None:
-        """Tell all requests that nobody waits for them any more.
+        """Tell all requests that nobody waits for them any more; a call of the model that is not begun is dropped.
 
         Uvicorn tells the newest only, and later; the others write to a closed transport, which uvloop resents.
         """
         for cycle in self.unanswered():
             cycle.disconnected = True
             cycle.message_event.set()
+            task = cycle.scope.get("tagboat.task")
+            if task is not None:
+                task.cancel()
         self.asked = []
         self.pipeline.clear()
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Optional, TypeVar
 
 from tagboat_server.errors import Rejection
 
 Result = TypeVar("Result")
+
+
+class NeverBegunError(asyncio.CancelledError):
+    """Whoever asked has left before the call was begun, and it was dropped."""
 
 
 class Execution:
@@ -29,12 +34,28 @@ class Execution:
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call in a thread. Raises `Rejection`: 503 when too many wait, 504 when it takes too long.
 
-        A call that has begun cannot be stopped: it keeps its thread, and its place, until it ends.
+        A call that has begun cannot be stopped: it keeps its thread, and its place, until it ends. One that has not is
+        dropped when the task that waits for it is cancelled, which then raises `NeverBegunError`. The function sees the
+        context of the task that asks.
         """
         self.take_place()
-        future = self.pool.submit(self.work, function, *arguments)
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: self.left(loop))
+        return await self.submitted(lambda _: self.left(loop), function, *arguments)
+
+    async def run_for(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """As `run`, for requests that have their places already."""
+        return await self.submitted(None, function, *arguments)
+
+    async def submitted(
+        self,
+        ended: Optional[Callable[[object], None]],
+        function: Callable[..., Result],
+        *arguments: Any,
+    ) -> Result:
+        """Call in a thread; ``ended`` is told when that is over, though nobody waits for it any more."""
+        future = self.pool.submit(contextvars.copy_context().run, self.work, function, *arguments)
+        if ended is not None:
+            future.add_done_callback(ended)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self.timeout)
         except asyncio.TimeoutError:
@@ -42,6 +63,10 @@ class Execution:
                 raise
             message = f"the model did not answer within {self.timeout:g} s"
             raise Rejection(504, message, reason="timeout", headers={"retry-after": "1"}) from None
+        except asyncio.CancelledError:
+            if future.cancel():
+                raise NeverBegunError from None
+            raise
 
     def work(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call, in a thread of the pool, and keep the time."""

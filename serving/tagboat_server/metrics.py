@@ -58,6 +58,12 @@ class Metrics:
         self.failures = Counter(
             "tagboat_model_failures", "Exceptions of the model.", ["method", "type"], registry=registry
         )
+        self.dropped = Counter(
+            "tagboat_requests_dropped",
+            "Requests whose client had left before the model was called for them.",
+            ["method"],
+            registry=registry,
+        )
         self.predicted = Counter(
             "tagboat_predictions",
             "Answers by class, or by decile of the sample's.",

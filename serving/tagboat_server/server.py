@@ -115,7 +115,7 @@ class Server(uvicorn.Server):
         await self.main_loop()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        await asyncio.sleep(0)
+        await self.turns()
 
     async def listen(self, listener: socket.socket) -> str:
         """Accept on a bound socket; returns its address. Raises `ListenError`."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagboat_server.batching import LARGEST, Batches, groups
+from tagboat_server.batching import LARGEST, Asked, Batches, groups
 from tagboat_server.codecs import Input
 from tagboat_server.exact import Table
 
@@ -79,15 +79,19 @@ def test_several_outputs_are_taken_apart_each():
     assert [[part.tolist() for part in answer] for answer in answers] == [[[1], [-1]], [[2, 3], [-2, -3]]]
 
 
+def waiting(*inputs):
+    return [Asked(each, None) for each in inputs]
+
+
 def test_unlike_inputs_are_batches_of_their_own():
-    waiting = [(Input(numpy.zeros((1, 2)), 1), None), (Input(numpy.zeros((1, 2), "float32"), 1), None)]
-    waiting += [(Input(Table(numpy.zeros((1, 2))), 1), None), (Input(numpy.zeros((3, 2)), 3), None)]
-    assert sorted(len(group) for group in groups(waiting)) == [1, 1, 2]
+    plain = [Input(numpy.zeros((1, 2)), 1), Input(numpy.zeros((1, 2), "float32"), 1), Input(numpy.zeros((3, 2)), 3)]
+    asked = waiting(*plain, Input(Table(numpy.zeros((1, 2))), 1))
+    assert sorted(len(group) for group in groups(asked)) == [1, 1, 2]
 
 
 def test_batches_are_bounded_but_for_one_request():
-    waiting = [(Input(numpy.zeros((rows, 1)), rows), None) for rows in (LARGEST, 1, LARGEST * 3, 1)]
-    assert [sum(taken.rows for taken, _ in group) for group in groups(waiting)] == [LARGEST, 1, LARGEST * 3, 1]
+    asked = waiting(*(Input(numpy.zeros((rows, 1)), rows) for rows in (LARGEST, 1, LARGEST * 3, 1)))
+    assert [sum(each.taken.rows for each in group) for group in groups(asked)] == [LARGEST, 1, LARGEST * 3, 1]
 
 
 @pytest.mark.slow
