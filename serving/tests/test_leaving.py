@@ -84,6 +84,11 @@ def test_a_client_that_has_only_ended_its_side_is_waited_for(serve, slow_bundle)
     assert received.replace(interim, b"").startswith(b"HTTP/1.1 200")
 
 
+async def until(condition):
+    while not condition():  # noqa: ASYNC110 - looks, so that nothing has to be there that tells
+        await asyncio.sleep(0)
+
+
 def test_a_batch_goes_on_for_those_who_stay():
     asked = []
 
@@ -108,8 +113,7 @@ def test_a_batch_goes_on_for_those_who_stay():
         await asyncio.sleep(0)
         requests[0].cancel()
         await asyncio.wait([requests[0]])
-        while not asked:
-            await asyncio.sleep(0)
+        await until(lambda: asked)
         requests[2].cancel()
         free.set()
         return await asyncio.gather(*requests), dropped
@@ -130,17 +134,14 @@ def test_a_batch_that_nobody_waits_for_is_dropped_while_it_waits():
         dropped = []
         batches = Batches(lambda taken: execution.run(called.append, taken), lambda _: None, dropped.append)
         requests = [asyncio.ensure_future(batches.answer(Input(numpy.zeros((1, 1)), 1))) for _ in range(3)]
-        while execution.in_work < 2:
-            await asyncio.sleep(0)
+        await until(lambda: execution.in_work == 2)
         for request in requests:
             request.cancel()
         await asyncio.wait(requests)
-        while not dropped:
-            await asyncio.sleep(0)
+        await until(lambda: dropped)
         free.set()
         await holding
-        while execution.in_work:
-            await asyncio.sleep(0)
+        await until(lambda: not execution.in_work)
         execution.close()
         return dropped
 
