@@ -40,6 +40,9 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "release-hold": ("slots:release_hold", "Let events and reconcile at a held slot again."),
         "reconcile": ("deploy:reconcile", "Bring every slot to what the registry says."),
     },
+    "Try": {
+        "serve": ("serve:serve", "Serve a model here, until Ctrl-C."),
+    },
     "Set up": {
         "init": ("init:init", "Write tagboat.yaml and the workflows."),
         "doctor": ("doctor:doctor", "What is wrong, and how to mend it."),

@@ -18,8 +18,8 @@ from entrypoint.configuration import Artifact
 from entrypoint.download import Download, Progress, RemoteSettings, download
 from entrypoint.errors import ConfigurationError, RefusedError
 from entrypoint.journal import Journal
-from entrypoint.registry.repository import Repository
 from entrypoint.registry.resolve import Resolution
+from entrypoint.trees import CommitTree, Tree
 from entrypoint.workspace import Workspace
 
 MAXIMUM_SAMPLE = 5_000_000
@@ -36,25 +36,46 @@ def prepare(workspace: Workspace, wanted: Resolution, journal: Journal) -> Bundl
     with tempfile.TemporaryDirectory(prefix="arriving-", dir=workspace.cache) as folder:
         with journal.step("download", wanted.path or artifact.path or ""):
             arrived = fetch(workspace, wanted, Path(folder) / "model", journal)
-        needs = collect(_sources(workspace.repository, wanted, artifact, arrived))
-        for note in needs.notes:
-            journal.warn(note)
-        with journal.step("wrap", f"Python {needs.python} ({needs.python_source}), packages from {needs.source}"):
-            return wrap(
-                arrived.folder,
-                arrived.model.as_posix(),
-                name=wanted.artifact,
-                version=wanted.version or "",
-                commit=wanted.commit,
-                requirements=needs,
-                settings=_settings(workspace, artifact),
-                store=workspace.cache / "bundles",
-                cache=workspace.cache,
-                environment=workspace.request.environment,
-                sample=_sample(workspace.repository, wanted.commit, artifact),
-                step=lambda name: journal.progress.note(f"wrap: {name}"),
-                warn=journal.warn,
-            )
+        path = wanted.path or artifact.path or ""
+        tree = CommitTree(workspace.repository, wanted.commit)
+        named = (wanted.artifact, wanted.version or "", wanted.commit)
+        return wrapped(workspace, arrived.folder, arrived.model, path, tree, named, artifact, journal)
+
+
+def wrapped(
+    workspace: Workspace,
+    folder: Path,
+    model: Path,
+    path: str,
+    tree: Tree,
+    named: tuple[str, str, str],
+    artifact: Artifact,
+    journal: Journal,
+) -> Bundle:
+    """Make the bundle of the model at ``model`` in ``folder``, whose files are there.
+
+    ``path``: where it stands in ``tree``, which has the texts that say what it needs. ``named``: artifact, version and
+    commit, as the bundle says them.
+    """
+    needs = collect(_sources(tree, path, folder / model, artifact))
+    for note in needs.notes:
+        journal.warn(note)
+    with journal.step("wrap", f"Python {needs.python} ({needs.python_source}), packages from {needs.source}"):
+        return wrap(
+            folder,
+            model.as_posix(),
+            name=named[0],
+            version=named[1],
+            commit=named[2],
+            requirements=needs,
+            settings=_settings(workspace, artifact),
+            store=workspace.cache / "bundles",
+            cache=workspace.cache,
+            environment=workspace.request.environment,
+            sample=_sample(tree, artifact),
+            step=lambda name: journal.progress.note(f"wrap: {name}"),
+            warn=journal.warn,
+        )
 
 
 def fetch(workspace: Workspace, wanted: Resolution, destination: Path, journal: Journal) -> Download:
@@ -93,37 +114,34 @@ class _Wanted:
     path: str | None
 
 
-def _sources(repository: Repository, wanted: Resolution, artifact: Artifact, arrived: Download) -> ModelSources:
-    """The texts of the tagged commit, and of the model itself, that say what it needs."""
-    path = wanted.path or artifact.path or ""
+def _sources(tree: Tree, path: str, model: Path, artifact: Artifact) -> ModelSources:
+    """The texts of a tree, and of the model itself, that say what it needs."""
     metadata = None
-    if arrived.model.suffix == ".mlem":
-        metadata = (f"{path.removesuffix('.mlem')}.mlem", (arrived.folder / arrived.model).read_bytes())
+    if model.suffix == ".mlem":
+        metadata = (f"{path.removesuffix('.mlem')}.mlem", model.read_bytes())
     return gather(
-        lambda name: repository.read(wanted.commit, name),
+        tree.read,
         path,
         configured=artifact.requirements,
         python=artifact.python,
-        code=_code(repository, wanted.commit, artifact.code),
+        code=_code(tree, artifact.code),
         metadata=metadata,
     )
 
 
-def _code(repository: Repository, commit: str, listed: tuple[str, ...]) -> Mapping[str, bytes]:
-    """The user's own modules: every plain file at or below the listed paths of the commit."""
+def _code(tree: Tree, listed: tuple[str, ...]) -> Mapping[str, bytes]:
+    """The user's own modules: every plain file at or below the listed paths of the tree."""
     found: dict[str, bytes] = {}
     total = 0
     for path in listed:
-        entries = [entry for entry in repository.list_tree(commit, path.strip("/")) if entry.is_file]
-        single = repository.entry(commit, path)
-        entries += [single] if single is not None and single.is_file else []
+        entries = list(tree.files(path))
         if not entries:
-            raise ConfigurationError(f"commit {commit[:12]} has no such file or folder", where=f"code: {path}")
-        for entry in entries:
-            total += entry.size or 0
+            raise ConfigurationError(f"{tree.name} has no such file or folder", where=f"code: {path}")
+        for name, size in entries:
+            total += size
             if total > MAXIMUM_CODE:
                 raise RefusedError(f"more than {MAXIMUM_CODE} bytes of code", hint="List modules only under `code:`.")
-            found[entry.path] = repository.read(commit, entry.path) or b""
+            found[name] = tree.read(name) or b""
     return found
 
 
@@ -146,14 +164,14 @@ def _optimize(artifact: Artifact) -> Optimize | None:
     return Optimize(**msgspec.structs.asdict(asked))
 
 
-def _sample(repository: Repository, commit: str, artifact: Artifact) -> bytes | None:
-    """The sample of the commit: a body of the server's own protocol. Whether it fits is for the model to say."""
+def _sample(tree: Tree, artifact: Artifact) -> bytes | None:
+    """The sample of the tree: a body of the server's own protocol. Whether it fits is for the model to say."""
     if artifact.sample is None:
         return None
     where = f"sample: {artifact.sample}"
-    content = repository.read(commit, artifact.sample)
+    content = tree.read(artifact.sample)
     if content is None:
-        raise ConfigurationError(f"commit {commit[:12]} has no such file", where=where)
+        raise ConfigurationError(f"{tree.name} has no such file", where=where)
     if len(content) > MAXIMUM_SAMPLE:
         raise RefusedError(f"the sample is larger than {MAXIMUM_SAMPLE} bytes", where=where, hint="Give fewer rows.")
     try:

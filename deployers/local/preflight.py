@@ -6,6 +6,7 @@ Registrations are tried with it, for every kind of target and inside the contain
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from typing import Self
 
 import msgspec
 
-from deployers.base import Release, Request, Response, Slot, Surroundings
+from deployers.base import JSON, Release, Request, Response, Slot, Surroundings
 from deployers.local.calling import call_private
 from deployers.local.files import remove_folder
 from deployers.local.programs import ModelPrograms, Programs, server_environment
@@ -30,10 +31,22 @@ class Preflight:
 
     When this process is killed instead, the server dies with it. Where there is a user for model code (in the
     container Action) it runs as that one. It has no stage and no port, and takes no state.
+
+    ``settings``: a release's, of which the server takes its part; ``variables``: more for its process.
     """
 
-    def __init__(self, bundle: Bundle, surroundings: Surroundings, *, programs: Programs | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        surroundings: Surroundings,
+        *,
+        programs: Programs | None = None,
+        settings: Mapping[str, JSON] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._bundle = bundle
+        self._settings = settings or {}
+        self._variables = variables or {}
         self._surroundings = surroundings
         self._programs = programs or ModelPrograms(surroundings)
         self._way_out = ExitStack()
@@ -61,7 +74,11 @@ class Preflight:
                 folder.chmod(0o711)
             servers = Servers(folder, self._surroundings.clock)
             environment = server_environment(
-                self.release_id, "", {}, environment=self._surroundings.environment, variables={}
+                self.release_id,
+                "",
+                self._settings,
+                environment=self._surroundings.environment,
+                variables=self._variables,
             )
             self._server, leash = servers.start(self._release, command, environment, 0.0, user)
             undo.callback(self._server.kill)
@@ -86,6 +103,11 @@ class Preflight:
     def log(self, lines: int = 20) -> list[str]:
         """The last lines that the server said."""
         return self._running.log(lines)
+
+    @property
+    def server(self) -> Server:
+        """The process."""
+        return self._running
 
     @property
     def _running(self) -> Server:

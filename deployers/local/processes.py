@@ -129,16 +129,20 @@ def kill(folder: Path, pid: int, *, within: float = 10.0) -> None:
         exit_status(pid)
 
 
-def exit_status(pid: int) -> int | None:
+def exit_status(pid: int, *, within: float = 0.0) -> int | None:
     """How a child of ours ended (minus the signal that ended it); None when it runs, or is no child of ours.
 
-    Only for a process id that was seen alive in this run: another child may have an old one by now.
+    ``within``: seconds to wait, since a process lets go of its files a moment before it can be waited for. Only for a
+    process id that was seen alive in this run: another child may have an old one by now.
     """
-    try:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return os.waitstatus_to_exitcode(status) if ended else None
+    for _ in waiting(within):
+        try:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+    return None
 
 
 def waiting(seconds: float) -> Iterator[float]:

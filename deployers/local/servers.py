@@ -176,7 +176,7 @@ def await_ready(server: Server, seconds: float, *, hint: str) -> None:
         if status is not None and status.ready:
             return
         if not server.alive:
-            ended = processes.exit_status(server.record.pid)
+            ended = processes.exit_status(server.record.pid, within=2.0)
             raise ReleaseFailedError(
                 f"the server ended before it was ready{_manner(ended)}{_last_word(server)}",
                 where=where,
