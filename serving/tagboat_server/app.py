@@ -35,13 +35,13 @@ class Application:
     The release is put into every answer's headers by `server`, so that uvicorn's own answers have it too.
     """
 
-    def __init__(self, context: Context, metrics: Metrics, log: Log, openapi: bytes) -> None:
+    def __init__(self, context: Context, metrics: Metrics, log: Log) -> None:
         self.context = context
         self.state = context.state
         self.limit = context.settings.max_body
         self.metrics = metrics
         self.log = log
-        self.routes: dict[str, Route] = {**protocols.table(context), **page_routes(context, metrics, openapi)}
+        self.routes: dict[str, Route] = {**protocols.table(context), **page_routes(context, metrics)}
         self.nowhere = Nowhere(context)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from tagboat_server import documentation
 from tagboat_server.acceleration import count_passed_on
 from tagboat_server.app import Application
 from tagboat_server.calling import Call
@@ -17,7 +16,6 @@ from tagboat_server.metrics import Metrics
 from tagboat_server.model import LoadedModel
 from tagboat_server.optimizing import telling
 from tagboat_server.predictions import Predictions
-from tagboat_server.protocols import RESERVED
 from tagboat_server.protocols.base import Context, default_method
 from tagboat_server.spec import Bundle, Identity, Settings
 from tagboat_server.state import State
@@ -55,10 +53,8 @@ def assemble(
             expect(call, predictions, sample, metrics)
     count_passed_on(model, metrics)
     telling.tell(model, metrics)
-    context = Context(model, identity, settings, state, calls, default_method(model))
-    signatures = {name: method.signature for name, method in model.methods.items()}
-    openapi = documentation.openapi(identity, signatures, RESERVED, settings.max_body)
-    return Assembled(Application(context, metrics, log, openapi), execution, metrics)
+    context = Context(model, identity, settings, state, calls, default_method(model), sample)
+    return Assembled(Application(context, metrics, log), execution, metrics)
 
 
 def expect(call: Call, predictions: Predictions, sample: bytes, metrics: Metrics) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional
 
 from tagboat_server.batching import Batches, can_join
 from tagboat_server.codecs import Decoder, Fitting, Input, decoder_for
+from tagboat_server.codecs.cells import family
 from tagboat_server.errors import Rejection
 from tagboat_server.execution import Execution
 from tagboat_server.logs import Log
@@ -46,7 +47,7 @@ class Call:
         self.signature = method.signature
         self.decode: Decoder = method.decode or decoder_for(method.signature.input, tables=method.tables)
         self.fitting = Fitting(method.signature.input, tables=method.tables, writable=not method.quick)
-        self.checked = not isinstance(method.signature.input, Anything)
+        self.checked = is_told(method.signature.input)
         self.fields = fields_of(method.signature.input)
         self.execution = execution
         self.metrics = metrics
@@ -125,7 +126,7 @@ class Call:
         """Call, and turn what the model raises into an answer.
 
         A ValueError says that the model does not take these values (an unknown category, say), and so does a
-        TypeError where no signature has checked the input: 422 with the model's own words. Anything else is the
+        TypeError where no signature has checked all of the input: 422 with the model's own words. Anything else is the
         model's failure: 500 with an id that the log has beside the traceback. ``of_input``: False where a result is
         written, which is never the sender's fault.
         """
@@ -155,6 +156,13 @@ class Call:
                 reason="model-failed",
                 hint="The server's log has the traceback under this id.",
             ) from None
+
+
+def is_told(taken: Signature) -> bool:
+    """Whether a signature says of every value what it is."""
+    if isinstance(taken, Frame):
+        return all(family(column.dtype) != "any" for column in taken.columns)
+    return not isinstance(taken, Anything)
 
 
 def fields_of(taken: Signature) -> tuple[str, ...]:

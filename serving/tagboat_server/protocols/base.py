@@ -58,7 +58,10 @@ class Response(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What protocols are given at load. ``default``: the method that is called where a protocol names none."""
+    """What protocols are given at load.
+
+    ``default``: the method that is called where a protocol names none. ``sample``: a body of our own protocol.
+    """
 
     model: LoadedModel
     identity: Identity
@@ -66,6 +69,7 @@ class Context:
     state: State
     calls: Mapping[str, Call]
     default: Optional[str]
+    sample: Optional[bytes] = None
 
 
 class Route:

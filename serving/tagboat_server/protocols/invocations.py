@@ -58,6 +58,17 @@ def routes(context: Context) -> dict[str, Route]:
     return found
 
 
+def operations(context: Context) -> dict[str, dict[str, Any]]:
+    """What OpenAPI says of all these."""
+    # Imported when it is asked for: a server need not describe itself to start.
+    from tagboat_server.openapi import invocations as described
+
+    found = described.pages()
+    if context.default is not None:
+        found["/invocations"] = described.invocations(context, arrow=arrow.usable())
+    return found
+
+
 def version() -> str:
     """What MLflow's clients take for the version of MLflow's server: the one beside the model, else our own."""
     return installed("mlflow") or installed("mlflow-skinny") or __version__

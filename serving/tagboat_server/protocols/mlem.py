@@ -75,6 +75,17 @@ def routes(context: Context) -> dict[str, Route]:
     return {**found, **{f"{path}/": Redirect(path, route.methods) for path, route in found.items()}}
 
 
+def operations(context: Context) -> dict[str, dict[str, Any]]:
+    """What OpenAPI says of the interface and of each method."""
+    # Imported when it is asked for: a server need not describe itself to start.
+    from tagboat_server.openapi.mlem import described_interface, described_method
+
+    if shown(context) is None:
+        return {}
+    found = {f"/{name}": described_method(context, method) for name, method in methods(context).items()}
+    return {INTERFACE: described_interface(), **found}
+
+
 def is_bytes(argument: Argument) -> bool:
     """Whether the argument travels as a file."""
     return bool(argument.described.get("type") == "binary")

@@ -8,7 +8,7 @@ there alone, because ``/<method>`` is MLEM's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Optional
+from typing import Any, Optional
 
 import msgspec
 
@@ -27,6 +27,14 @@ def routes(context: Context) -> dict[str, Route]:
         route = NativeMethod(call, context.identity.release)
         found.update(dict.fromkeys(paths(context, name), route))
     return found
+
+
+def operations(context: Context) -> dict[str, dict[str, Any]]:
+    """What OpenAPI says of each method, at the shortest of its paths."""
+    # Imported when it is asked for: a server need not describe itself to start.
+    from tagboat_server.openapi.native import described_method
+
+    return {paths(context, name)[0]: described_method(context, name, paths(context, name)[0]) for name in context.calls}
 
 
 def paths(context: Context, name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable
 
 import msgspec
@@ -27,15 +28,23 @@ class Page(Route):
         return self.make()
 
 
-def routes(context: Context, metrics: Metrics, openapi: bytes) -> dict[str, Route]:
+def routes(context: Context, metrics: Metrics) -> dict[str, Route]:
     """The pages by their paths."""
+
+    @functools.lru_cache(maxsize=1)
+    def openapi() -> bytes:
+        # Made when it is first asked for: a server need not describe itself to start.
+        from tagboat_server.openapi.document import document
+
+        return document(context)
+
     state = context.state
     pages: dict[str, Callable[[], Response]] = {
         "/": lambda: Response(307, b"text/plain", b"", ((b"location", b"/docs"),)),
         "/health/live": lambda: health(context, good=state.alive),
         "/health/ready": lambda: health(context, good=state.ready),
         "/metrics": lambda: Response(200, CONTENT_TYPE.encode(), metrics.page()),
-        "/openapi.json": lambda: Response(200, JSON, openapi),
+        "/openapi.json": lambda: Response(200, JSON, openapi()),
         "/docs": lambda: Response(200, b"text/html; charset=utf-8", documentation.page(), documentation.HEADERS),
     }
     return {path: Page(path, make) for path, make in pages.items()}

@@ -14,7 +14,7 @@ from tagboat_server import __version__
 from tagboat_server.errors import Rejection
 from tagboat_server.protocols.base import JSON, Context, Request, Response, Route
 from tagboat_server.protocols.open_inference.inferring import Infer
-from tagboat_server.protocols.open_inference.models import Model, absent, models_of, release_parameters
+from tagboat_server.protocols.open_inference.models import SINGLE, Model, absent, models_of, release_parameters
 from tagboat_server.protocols.open_inference.refusing import refusal
 
 PREFIX = "/v2/"
@@ -67,6 +67,21 @@ def routes(context: Context) -> dict[str, Route]:
             found[MODELS + base] = Get("v2/models", lambda model=model: (metadata(model), True))  # type: ignore[misc]
             found[f"{MODELS}{base}/ready"] = Get("v2/models/ready", lambda model=model: readiness(model))  # type: ignore[misc]
             found[f"{MODELS}{base}/infer"] = Infer(model)
+    return found
+
+
+def operations(context: Context) -> dict[str, dict[str, Any]]:
+    """What OpenAPI says of the server and of each model, without its versions."""
+    # Imported when it is asked for: a server need not describe itself to start.
+    from tagboat_server.openapi import open_inference as described
+    from tagboat_server.openapi.examples import Sample
+
+    found = described.server()
+    for name, model in models_of(context).items():
+        example = described.inputs_of(model.call.signature.input, Sample(context.sample), SINGLE)
+        outputs = [tensor.name for tensor in model.outputs]
+        limit = context.settings.max_body
+        found.update(described.model(MODELS + name, name, model.call.name, example, outputs, limit))
     return found
 
 

@@ -94,7 +94,7 @@ def of_list(values: list[Any]) -> Array:
 
 def of_objects(array: Array) -> Array:
     """Objects as numbers where all are, as text where all are; else each as JSON. A missing number is NaN."""
-    values = [None if missing(value) else value for value in array.reshape(-1).tolist()]
+    values = [None if missing(value) else own(value) for value in array.reshape(-1).tolist()]
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {str, bytes, numpy.str_, numpy.bytes_}:
         made = numpy.empty(len(values), dtype=object)
@@ -108,6 +108,11 @@ def of_objects(array: Array) -> Array:
     else:
         made = texts([encode(value) for value in values])
     return made.reshape(array.shape)
+
+
+def own(value: Any) -> Any:
+    """A number or text of NumPy's as Python's own; anything else as it is."""
+    return value.item() if isinstance(value, numpy.generic) and value.dtype.kind in "biufUS" else value
 
 
 def missing(value: Any) -> bool:

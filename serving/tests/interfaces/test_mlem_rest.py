@@ -10,76 +10,8 @@ from urllib.parse import urljoin
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow
-
-REQUIREMENTS = (
-    "mlem==0.4.14",
-    "isort<8",
-    "typer<0.26",
-    "pydantic==1.10.27",
-    "fastapi==0.125.0",
-    "starlette==0.50.0",
-    "requests==2.34.2",
-    "scikit-learn==1.9.1",
-    "pandas==3.1.1",
-    "numpy==2.4.6",
-)
-"""MLEM's server as it is installed today; FastAPI is the last that knows pydantic 1."""
-
-SAVE = """
-import sys
-import mlem.api, numpy, pandas
-from mlem.contrib.numpy import NumpyNdarrayType
-from mlem.core.data_type import PrimitiveType
-from sklearn.datasets import load_iris
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
-def save(name, model, sample=None, **more):
-    mlem.api.save(model, sys.argv[1] + "/" + name, sample_data=sample, **more)
-
-flowers = load_iris(as_frame=True)
-features = flowers.data.set_axis(["sepal_length", "sepal_width", "petal_length", "petal_width"], axis=1)
-species = flowers.target.map(dict(enumerate(flowers.target_names))).astype(object)
-forest = RandomForestClassifier(5, random_state=0).fit(features, species)
-save("frame", forest, features.head().reset_index(drop=True), params={"owner": "botany"})
-save("unknown", forest)
-array = features.to_numpy()
-pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(array, flowers.target)
-save("array", pipeline, array[:3])
-save("nested", pipeline, array[:3].tolist())
-save("scaler", StandardScaler().fit(features), features.head())
-
-def half(text):
-    if text == "odd":
-        raise ValueError("an odd text\\nis refused")
-    if text == "worse":
-        raise KeyError("a secret")
-    return {"half": text[: len(text) // 2], "letters": len(text)}
-save("text", half, "some text")
-
-def ends(values):
-    return [values[0], values[-1]]
-save("list", ends, [1, 2, 3])
-save("mixed", lambda values: values, [1, "a", 2.5])
-save("dict", lambda values: values, {"a": 1, "b": [1.0, 2.0]})
-save("number", lambda x: x + 1, numpy.float32(1.5))
-save("table", lambda frame: frame.assign(total=frame.sum(axis=1)), features.head())
-
-def add(left: NumpyNdarrayType(shape=(None, 2), dtype="float64"),
-        right: NumpyNdarrayType(shape=(None, 2), dtype="float64"),
-        name: PrimitiveType(ptype="float") = 2.0) -> NumpyNdarrayType(shape=(None, 2), dtype="float64"):
-    return left + right * name
-save("several", add)
-def scaled(left: NumpyNdarrayType(shape=(None, 2), dtype="float64"),
-        factor: PrimitiveType(ptype="int")) -> NumpyNdarrayType(shape=(None, 2), dtype="float64"):
-    return left * factor
-save("scaled", scaled)
-save("bytes", lambda contents: contents[::-1], b"abc")
-"""
 
 FLOWER = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 ROW = list(FLOWER.values())
@@ -182,41 +114,12 @@ STRICT = {
 """Bodies that MLEM converts and we refuse, in the form in which it refuses others: where, and the error's kind."""
 
 
-@pytest.fixture(scope="session")
-def mlem(environment_of):
-    """The Python of an environment with MLEM, its server and ours."""
-    return environment_of("mlem-rest", "3.11", *REQUIREMENTS, needs_server=True)
-
-
-@pytest.fixture(scope="session")
-def models(mlem, tmp_path_factory):
-    """Models as MLEM writes them."""
-    folder = tmp_path_factory.mktemp("mlem-rest")
-    (folder / "save.py").write_text(SAVE)
-    (folder / "model").mkdir()
-    subprocess.run([mlem, "save.py", "model"], check=True, env=quiet(folder), cwd=folder)
-    return folder
-
-
-SEED = {"PYTHONHASHSEED": "0"}
-"""MLEM shows sets in its errors, whose order differs from process to process."""
-
-
-def quiet(folder):
-    return {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(folder),
-        "ITERATIVE_DO_NOT_TRACK": "1",
-        "MLEM_NO_ANALYTICS": "1",
-        **SEED,
-    }
-
-
 class Peers:
     """Both servers for each model; ``mlem serve`` takes seconds to start, so all are started before one is awaited."""
 
-    def __init__(self, mlem, models, serve, bundle_around):
+    def __init__(self, mlem, models, quiet, serve, bundle_around):
         self.mlem, self.models, self.serve, self.bundle_around = mlem, models, serve, bundle_around
+        self.quiet = quiet
         self.theirs, self.ours, self.processes = {}, {}, []
 
     def start(self, model, *options):
@@ -226,7 +129,7 @@ class Peers:
         command = [Path(self.mlem).parent / "mlem", "serve", "fastapi", "--model", f"model/{model}"]
         command += ["--host", "127.0.0.1", "--port", str(port), *options]
         log = (self.models / f"log-{model}").open("wb")
-        process = subprocess.Popen(command, cwd=self.models, env=quiet(self.models), stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=self.models, env=self.quiet(self.models), stdout=log, stderr=log)
         log.close()
         self.processes.append(process)
         self.theirs[model, options] = (process, port)
@@ -243,7 +146,7 @@ class Peers:
                 time.sleep(0.1)
         if (model, options) not in self.ours:
             bundle = self.bundle_around(self.models, model, format="mlem")
-            environment = {"PYTHONPATH": str(ROOT / "serving"), **SEED}
+            environment = {"PYTHONPATH": str(ROOT / "serving"), "PYTHONHASHSEED": "0"}
             settings = {"mlem-standardize": not options}
             server = self.serve(bundle, python=self.mlem, environment=environment, settings=settings)
             self.ours[model, options] = server
@@ -254,8 +157,8 @@ OWN = ("--standardize", "false")
 
 
 @pytest.fixture(scope="module")
-def peers(mlem, models, serve_module, bundle_around):
-    both = Peers(mlem, models, serve_module, bundle_around)
+def peers(mlem, models, quiet, serve_module, bundle_around):
+    both = Peers(mlem, models, quiet, serve_module, bundle_around)
     for model in (*SAME, "bytes"):
         both.start(model)
     for model in ("frame", "scaler", "several", "scaled"):
@@ -474,7 +377,7 @@ print(json.dumps(answers))
 """
 
 
-def test_mlems_own_client_needs_no_change(peers, mlem, models):
+def test_mlems_own_client_needs_no_change(peers, mlem, models, quiet):
     wanted = {model: peers.of(model) for model in ("frame", "array", "table", "text", "list", "number", "bytes")}
     wanted |= {"own": peers.of("frame", *OWN), "scaled": peers.of("scaled", *OWN)}
     answers = []
