@@ -14,15 +14,17 @@ from typing import Any, NamedTuple, Optional
 
 import msgspec
 
-from tagboat_server.codecs import Decoder
+from tagboat_server.codecs import Decoder, Fitting
 from tagboat_server.codecs.cells import family
+from tagboat_server.codecs.matrices import MatrixReader
 from tagboat_server.errors import Rejection
 from tagboat_server.invocations import Taken, moved
 from tagboat_server.invocations.splits import columns_of
 from tagboat_server.signature import Anything, Column, Signature, Tensor
 
 CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r?\n|\Z)')
-PLAIN = re.compile(rb"[0-9eE+\-.,\n]+")
+PLAIN = b"0123456789eE+-.,\n"
+"""What numbers and what is between them are written with."""
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d{1,40}", re.ASCII)
 PLACE = re.compile(r"data\[(\d+)\](?:\[(\d+)\]|\.(.*))?", re.DOTALL)
@@ -32,18 +34,19 @@ LONGEST = 300
 
 
 class Row(NamedTuple):
-    """One record: on which line it begins, its cells, and which of them stood in quotes."""
+    """One record: on which line it begins, its cells, and which of them stood in quotes; None where none did."""
 
     line: int
     cells: list[str]
-    quoted: list[bool]
+    quoted: Optional[list[bool]]
 
 
 class CsvReader:
-    """Reads CSV for one method. ``decode``: what reads our own protocol's body for it."""
+    """Reads CSV for one method. ``decode``, ``fitting``: what reads our own protocol's body, or arrays, for it."""
 
-    def __init__(self, decode: Decoder, signature: Signature) -> None:
+    def __init__(self, decode: Decoder, fitting: Fitting, signature: Signature) -> None:
         self.decode = decode
+        self.fitting = fitting
         self.any = isinstance(signature, Anything)
         self.names: Optional[list[str]] = None
         self.cell = Column("", "any", nullable=True)
@@ -56,6 +59,7 @@ class CsvReader:
             self.cell = Column("", signature.dtype, signature.nullable)
         self.flat = isinstance(signature, Tensor) and len(signature.shape) == 1
         self.fits = self.any or named is not None or (isinstance(signature, Tensor) and len(signature.shape) in {1, 2})
+        self.matrix = MatrixReader(len(self.by_name)) if self.by_name else None
         self.quick = not self.flat and all(
             family(column.dtype) not in {"text", "time"} for column in self.by_name.values() or [self.cell]
         )
@@ -64,10 +68,9 @@ class CsvReader:
         """The checked input. Raises `Rejection`."""
         if not self.fits:
             raise Rejection(415, "CSV cannot hold what the model takes", hint="Send application/json.")
-        if self.quick and not header:
-            taken = self.numbers(body)
-            if taken is not None:
-                return taken
+        taken = self.named_numbers(body) if header else self.numbers(body)
+        if taken is not None:
+            return taken
         try:
             text = body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -87,12 +90,28 @@ class CsvReader:
 
     def numbers(self, body: bytes) -> Optional[Taken]:
         """Rows of nothing but numbers, or None where they are not, or something is wrong with them."""
-        plain = body.replace(b"\r\n", b"\n")
-        plain = plain[:-1] if plain.endswith(b"\n") else plain
-        if PLAIN.fullmatch(plain) is None:
+        plain = as_json(body) if self.quick else None
+        if plain is None:
             return None
         try:
-            return Taken(self.decode(b'{"data":[[' + plain.replace(b"\n", b"],[") + b"]]}"), "csv")
+            return Taken(self.decode(plain), "csv")
+        except Rejection:
+            return None
+
+    def named_numbers(self, body: bytes) -> Optional[Taken]:
+        """The same behind a header, whose names may be in any order."""
+        first, _, rest = body.partition(b"\n")
+        names = first.rstrip(b"\r").decode("utf-8", "replace").split(",")
+        if names == self.names:
+            return self.numbers(rest)
+        if self.matrix is None or len(names) != len(self.by_name) or self.by_name.keys() != set(names):
+            return None
+        plain = as_json(rest)
+        matrix = None if plain is None else self.matrix(plain)
+        if matrix is None:
+            return None
+        try:
+            return Taken(self.fitting.columns({name: matrix[:, at] for at, name in enumerate(names)}), "csv")
         except Rejection:
             return None
 
@@ -122,22 +141,19 @@ class CsvReader:
         """Our own protocol's body for these rows."""
         given = names if names is not None else self.names
         width = 1 if self.flat else len(given) if given is not None else len(rows[0].cells)
+        for place, row in enumerate(rows):
+            if len(row.cells) != width:
+                message = f"expected {width} cells, got {len(row.cells)}"
+                raise Rejection(422, message, path=f"data[{place}]", reason="width")
         kinds = [family(self.by_name.get(name, self.cell).dtype) for name in given or [""] * width]
-        values = [
-            [
-                value_of(text, quoted, kind, place, at)
-                for at, (text, quoted, kind) in enumerate(zip(row.cells, row.quoted, kinds))
-            ]
-            for place, row in enumerate(rows)
-            if fits(row, width, place)
-        ]
+        columns = [values_of(rows, at, kind) for at, kind in enumerate(kinds)]
         if self.flat:
-            return msgspec.json.encode({"data": [row[0] for row in values]})
+            return msgspec.json.encode({"data": columns[0]})
         if names is None:
-            return msgspec.json.encode({"data": values})
+            return msgspec.json.encode({"data": list(zip(*columns))})
         if self.any:
-            return msgspec.json.encode({"data": [dict(zip(names, row)) for row in values]})
-        return msgspec.json.encode({"data": dict(zip(names, zip(*values)))})
+            return msgspec.json.encode({"data": [dict(zip(names, row)) for row in zip(*columns)]})
+        return msgspec.json.encode({"data": dict(zip(names, columns))})
 
     def place(self, path: str, rows: Sequence[Row], names: Optional[list[str]]) -> str:
         """A place in our own protocol's body as a line and a column."""
@@ -157,12 +173,33 @@ class CsvReader:
         return f"{line}, column 1" if self.flat else line
 
 
+def as_json(body: bytes) -> Optional[bytes]:
+    """Our own protocol's body for rows of nothing but numbers, or None where there is anything else."""
+    plain = body.replace(b"\r\n", b"\n") if b"\r" in body else body
+    plain = plain[:-1] if plain.endswith(b"\n") else plain
+    if not plain or plain.translate(None, PLAIN):
+        return None
+    return b'{"data":[[' + plain.replace(b"\n", b"],[") + b"]]}"
+
+
 def rows_of(text: str) -> list[Row]:
     """The records of a CSV. Raises `Rejection` 400 where it is none."""
+    lines = text.replace("\r\n", "\n")
+    if '"' in lines or "\r" in lines:
+        return parsed(text)
+    rows = [Row(line, cells.split(","), None) for line, cells in enumerate(lines.split("\n"), 1)]
+    if rows[-1].cells == [""]:
+        rows.pop()
+    return rows
+
+
+def parsed(text: str) -> list[Row]:
+    """As `rows_of`, for what has quotes in it."""
     rows: list[Row] = []
     at, line = 0, 1
     while at < len(text):
-        row = Row(line, [], [])
+        quoted: list[bool] = []
+        row = Row(line, [], quoted)
         separator = ","
         while separator == ",":
             found = CELL.match(text, at)
@@ -176,7 +213,7 @@ def rows_of(text: str) -> list[Row]:
                 )
             inner, bare, separator = found.groups()
             row.cells.append(bare if inner is None else inner.replace('""', '"'))
-            row.quoted.append(inner is not None)
+            quoted.append(inner is not None)
             line += inner.count("\n") if inner else 0
             at = found.end()
         line += 1
@@ -184,12 +221,17 @@ def rows_of(text: str) -> list[Row]:
     return rows
 
 
-def fits(row: Row, width: int, place: int) -> bool:
-    """Whether a row has as many cells as it must. Raises `Rejection` where it has not."""
-    if len(row.cells) != width:
-        message = f"expected {width} cells, got {len(row.cells)}"
-        raise Rejection(422, message, path=f"data[{place}]", reason="width")
-    return True
+def values_of(rows: Sequence[Row], at: int, kind: str) -> list[Any]:
+    """One column as the values that it wants."""
+    texts = [row.cells[at] for row in rows]
+    if kind == "float" and all(map(NUMBER.fullmatch, texts)):
+        values = list(map(float, texts))
+        if all(map(math.isfinite, values)):
+            return values
+    return [
+        value_of(text, row.quoted is not None and row.quoted[at], kind, place, at)
+        for place, (text, row) in enumerate(zip(texts, rows))
+    ]
 
 
 def value_of(text: str, quoted: bool, kind: str, row: int, column: int) -> Any:

@@ -13,7 +13,7 @@ Two of these keys in one document, none of them, or any other beside them but an
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Optional
 
 import msgspec
 
@@ -30,6 +30,9 @@ OWN = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"data"[ \t\r\n]*:')
 """How our own protocol's body begins, mostly."""
 
 PLACE = re.compile(r"data(?=[.\[]|\Z)")
+FIRST = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"(dataframe_split|dataframe_records|instances|inputs)"[ \t\r\n]*:')
+"""How one of MLflow's begins."""
+
 BLANK = b" \t\r\n"
 PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 VALUE = msgspec.json.Decoder(msgspec.Raw)
@@ -56,6 +59,9 @@ class DocumentReader:
                     raise
         elif body.lstrip(BLANK)[:1] == b"[":
             return self.bare(body)
+        taken = self.quick(body)
+        if taken is not None:
+            return taken
         parts = parts_of(body)
         form = form_of(parts)
         raw = bytes(parts[form])
@@ -67,6 +73,30 @@ class DocumentReader:
             return Taken(self.decode(wrapped(self.named(form, raw))), form)
         except Rejection as rejection:
             raise moved(rejection, lambda path: renamed(path, form)) from None
+
+    def quick(self, body: bytes) -> Optional[Taken]:
+        """A document that begins with the only key that it has, in one go; None where that is not for us to read."""
+        found = FIRST.match(body)
+        if found is None:
+            return None
+        form, rest = found[1].decode(), body[found.end() :]
+        if form == "dataframe_split":
+            split = self.split.parsed(body)
+            return None if split is None else Taken(self.split.read(split), form)
+        if b'"data"' in rest or b"\\" in rest or not self.plain(form, rest):
+            # Our own key might come a second time, and count.
+            return None
+        try:
+            return Taken(self.decode(b'{"data":' + rest), form)
+        except Rejection:
+            return None
+
+    def plain(self, form: str, rest: bytes) -> bool:
+        """Whether a value is as our own protocol has it."""
+        first = rest.lstrip(BLANK)[:1]
+        if isinstance(self.signature, Tensors):
+            return first == b"[" and self.signature.columnar
+        return form != "dataframe_records" or (first == b"[" and rest.lstrip(BLANK)[1:].lstrip(BLANK)[:1] == b"{")
 
     def bare(self, body: bytes) -> Taken:
         """A list that stands alone."""

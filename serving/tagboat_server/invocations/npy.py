@@ -7,6 +7,7 @@ of Python's, the numbers. The header is not believed: what it says must be exact
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import math
 from typing import Any
@@ -55,14 +56,19 @@ def header_of(body: bytes) -> tuple[int, tuple[int, ...], bool, numpy.dtype[Any]
     end = at + width + length
     if not body.startswith(prefix) or version not in {(1, 0), (2, 0), (3, 0)} or end > len(body) or length > LONGEST:
         raise Rejection(400, "the body is no npy file", path="npy", hint="Write it with numpy.save.", reason="npy")
+    return end, *told(body[at + width : end], "utf-8" if version == (3, 0) else "latin-1")
+
+
+@functools.lru_cache(maxsize=64)
+def told(header: bytes, encoding: str) -> tuple[tuple[int, ...], bool, numpy.dtype[Any]]:
+    """What a header says; most bodies have the one of the body before."""
     try:
-        said = ast.literal_eval(body[at + width : end].decode("utf-8" if version == (3, 0) else "latin-1"))
+        said = ast.literal_eval(header.decode(encoding))
         dtype = npy_format.descr_to_dtype(said["descr"])
-        shape, fortran = tuple(said["shape"]), bool(said["fortran_order"])
+        return tuple(said["shape"]), bool(said["fortran_order"]), dtype
     except Exception as error:  # noqa: BLE001 - a parser of literals, of dtypes and of text raises what it likes
         message = f"the npy header cannot be read: {type(error).__name__}"
         raise Rejection(400, message, path="npy", reason="npy") from None
-    return end, shape, fortran, dtype
 
 
 def write(array: numpy.ndarray[Any, Any]) -> bytes:

@@ -31,6 +31,12 @@ class Split(msgspec.Struct, forbid_unknown_fields=True):
     index: Optional[list[Any]] = None
 
 
+class Alone(msgspec.Struct, forbid_unknown_fields=True):
+    """A body with nothing but such a document."""
+
+    dataframe_split: Split
+
+
 class SplitReader:
     """Reads ``dataframe_split`` for one method."""
 
@@ -41,23 +47,35 @@ class SplitReader:
         self.columns = columns_of(signature)
         self.names = tuple(str(column.name) for column in self.columns or ())
         self.body = Body(Split)
+        self.alone = msgspec.json.Decoder(Alone)
         self.rows = Body(list[list[msgspec.Raw]])
         self.quick: dict[int, MatrixReader] = {}
 
     def __call__(self, raw: bytes) -> Input:
-        """The checked input. Raises `Rejection`."""
+        """The checked input of a document. Raises `Rejection`."""
         try:
             split: Split = self.body(b'{"data":' + raw + b"}")
         except Rejection as rejection:
             raise told(rejection) from None
+        return self.read(split)
+
+    def parsed(self, body: bytes) -> Optional[Split]:
+        """The document of a body that has nothing else, or None where it has, or something is wrong with it."""
+        try:
+            return self.alone.decode(body).dataframe_split
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def read(self, split: Split) -> Input:
+        """The checked input of a document in its parts. Raises `Rejection`."""
         names = None if split.columns is None else [str(name) for name in split.columns]
-        taken = self.read(bytes(split.data), names, split.columns)
+        taken = self.rows_of(bytes(split.data), names, split.columns)
         if split.index is not None and len(split.index) != taken.rows:
             message = f"the index has {len(split.index)} values for {taken.rows} rows"
             raise Rejection(422, message, path=f"{FORM}.index", reason="ragged")
         return taken
 
-    def read(self, rows: bytes, names: Optional[list[str]], given: Optional[Sequence[Any]]) -> Input:
+    def rows_of(self, rows: bytes, names: Optional[list[str]], given: Optional[Sequence[Any]]) -> Input:
         """The rows, by the names of their columns."""
         if names is not None and isinstance(self.signature, Anything):
             return self.by_name(rows, names)

@@ -40,7 +40,8 @@ MOST_TRANSFORMED = 100
 """Megabytes that a transform job may have under way on one instance (AWS, `CreateTransformJob`)."""
 
 UNPACKING = 8
-"""How much more work a byte of Parquet or Arrow is than one of JSON, about, at worst."""
+"""How much more work a byte of Arrow is than one of JSON, at worst, about. A file of Parquet takes milliseconds."""
+MUCH = 1 << 62
 
 
 def routes(context: Context) -> dict[str, Route]:
@@ -93,7 +94,7 @@ class Reading:
         self.limit = limit
         self.documents = DocumentReader(call.decode, signature, SplitReader(call.decode, call.fitting, signature))
         self.lines = LinesReader(call.decode)
-        self.csv = CsvReader(call.decode, signature)
+        self.csv = CsvReader(call.decode, call.fitting, signature)
 
     def __call__(self, body: bytes, kind: MediaType) -> Taken:
         """The checked input. Raises `Rejection`."""
@@ -203,10 +204,10 @@ def default_for(kind: MediaType, accept: str) -> str:
 
 
 def work_of(kind: MediaType, size: int) -> int:
-    """Bytes of JSON that are about as much work as this; too many for the event loop while pyarrow is not imported."""
-    if kind.kind not in media.BY_ARROW:
-        return size
-    return UNPACKING * size if arrow.imported() else 1 << 62
+    """Bytes of JSON that are about as much work as this; too many for the event loop until pyarrow is imported."""
+    if kind.kind == media.ARROW and arrow.imported():
+        return UNPACKING * size
+    return MUCH if kind.kind in media.BY_ARROW else size
 
 
 def written(call: Call, result: Any, wanted: MediaType) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagboat_server.codecs import decoder_for
+from tagboat_server.codecs import Fitting, decoder_for
 from tagboat_server.errors import Rejection
 from tagboat_server.invocations.answers import as_csv
 from tagboat_server.invocations.csv_rows import CsvReader
@@ -27,7 +27,7 @@ NUMBERS = Frame((Column("a", "float64"), Column("b", "float64")))
 
 def read(signature, text, header=False):
     body = text if isinstance(text, bytes) else text.encode()
-    return CsvReader(decoder_for(signature), signature)(body, header=header).input
+    return CsvReader(decoder_for(signature), Fitting(signature), signature)(body, header=header).input
 
 
 def refused(signature, text, header=False):

@@ -95,6 +95,16 @@ def test_an_unknown_key_beside_a_form_is_refused(form, other):
     assert (refusal.status, refusal.path) == (422, other)
 
 
+@pytest.mark.parametrize("form", FORMS[1:])
+def test_no_spelling_of_a_second_key_comes_past_the_quick_reader(form):
+    value = json.dumps(VALUES[form])
+    for key in ('"data"', '"\\u0064ata"', '"d\\u0061ta"'):
+        for separator in (", ", ",\n\t"):
+            body = f'{{"{form}": {value}{separator}{key}: {json.dumps(ROWS)}}}'.encode()
+            assert refused(PEOPLE, body).status == 422
+    assert read(PEOPLE, f'{{"{form}": {value}, "params": {{}}}}'.encode()).rows == 2
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_parameters_are_refused_by_a_method_that_takes_none(form):
     refusal = refused(PEOPLE, {form: VALUES[form], "params": {"temperature": 1}})
