@@ -1,10 +1,14 @@
 """The lowest and the highest of what the server promises to run on: Python 3.9 with NumPy 1, 3.13 with NumPy 2."""
 
+import io
 import json
 import subprocess
 from pathlib import Path
 
+import numpy
+import pyarrow
 import pytest
+from pyarrow import ipc, parquet
 
 SERVING = Path(__file__).parents[1]
 
@@ -40,12 +44,14 @@ LOWEST = [
     "numpy==1.21.0",
     "pandas==1.3.0",
     "prometheus-client==0.17.0",
+    "pyarrow==14.0.1",
     "scikit-learn==0.24.0",
     "uvicorn==0.23.2",
     "uvloop==0.17.0",
 ]
 """The lower bounds of serving/pyproject.toml, and the oldest scikit-learn and pandas with wheels for Python 3.9."""
-HIGHEST = ["httptools", "msgspec", "numpy>=2", "pandas", "prometheus-client", "scikit-learn", "uvicorn", "uvloop"]
+HIGHEST = ["httptools", "msgspec", "numpy>=2", "pandas", "prometheus-client", "pyarrow"]
+HIGHEST += ["scikit-learn", "uvicorn", "uvloop"]
 WITHOUT_UVLOOP = [requirement for requirement in HIGHEST if requirement != "uvloop"]
 
 CASES = [
@@ -56,9 +62,9 @@ CASES = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("version", "requirements", "numpy"), CASES)
+@pytest.mark.parametrize(("version", "requirements", "major"), CASES)
 def test_the_server_does_its_work_on(
-    version, requirements, numpy, environment_of, serve, bundle_around, tmp_path, request
+    version, requirements, major, environment_of, serve, bundle_around, tmp_path, request
 ):
     python = environment_of(request.node.callspec.id.replace(" ", "-"), version, *requirements)
     environment = {"PYTHONPATH": str(SERVING)}
@@ -67,7 +73,7 @@ def test_the_server_does_its_work_on(
     script = [str(python), "-W", "ignore", str(tmp_path / "save.py"), str(tmp_path / "model")]
     done = subprocess.run(script, check=True, capture_output=True, env=environment, cwd=tmp_path)
     expected = json.loads(done.stdout)
-    assert expected["numpy"].startswith(numpy)
+    assert expected["numpy"].startswith(major)
 
     for model in ("forest", "linear", "mixed"):
         command = [
@@ -101,6 +107,12 @@ def check(server, model, expected):
     elif model == "linear":
         assert server.post("/predict", {"data": expected["rows"]}).json["predictions"] == expected["linear"]
         assert refused(server, [[1, 2, 3, True]]) == "data[0][3]"
+        for content_type, body in bodies(expected["rows"]).items():
+            headers = {"content-type": content_type, "accept": "application/json"}
+            answer = server.request("POST", "/invocations", body, headers)
+            assert answer.json == {"predictions": expected["linear"]}, content_type
+            headers["accept"] = content_type
+            assert server.request("POST", "/invocations", body, headers).status == 200, content_type
     else:
         people = [{"age": 25, "city": "Oslo"}, {"age": 75, "city": "Rome"}]
         assert server.post("/predict", {"data": people}).json["predictions"] == [0, 1]
@@ -108,6 +120,23 @@ def check(server, model, expected):
     assert b"tagboat_rows_total" in server.get("/metrics").body
     assert server.get("/openapi.json").json["paths"]["/predict"]
     assert server.post("/predict", b"{").status == 400
+
+
+def bodies(rows):
+    """The rows in every type that `/invocations` reads and writes."""
+    file, stream, npy = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    table = pyarrow.table({str(place): list(column) for place, column in enumerate(zip(*rows))})
+    parquet.write_table(table, file)
+    with ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table)
+    numpy.save(npy, numpy.array(rows))
+    return {
+        "text/csv": "".join(",".join(map(repr, row)) + "\n" for row in rows).encode(),
+        "application/jsonlines": "\n".join(map(json.dumps, rows)).encode(),
+        "application/x-npy": npy.getvalue(),
+        "application/vnd.apache.arrow.stream": stream.getvalue(),
+        "application/x-parquet": file.getvalue(),
+    }
 
 
 def refused(server, data):

@@ -38,8 +38,7 @@ def as_csv(result: Any, *, header: bool) -> Optional[bytes]:
         return None
     lines = [",".join(map(quoted, names))] if header else []
     for row in rows:
-        cells = list(row.values()) if isinstance(row, dict) else row if isinstance(row, list) else [row]
-        texts = [text_of(cell) for cell in cells]
+        texts = [text_of(cell) for cell in cells_of(row, names, rows[0])]
         if len(texts) != len(names) or None in texts:
             return None
         # A single empty cell would be an empty line, which readers leave out.
@@ -55,6 +54,15 @@ def names_of(result: Any, rows: list[Any]) -> Optional[list[str]]:
     if isinstance(first, dict):
         return list(first)
     return [str(place) for place in range(len(first))] if isinstance(first, list) else [ONE]
+
+
+def cells_of(row: Any, names: list[str], first: Any) -> list[Any]:
+    """The cells of a row; none where it is no such row as the first."""
+    if isinstance(first, dict):
+        return [row[name] for name in names] if isinstance(row, dict) and row.keys() == set(names) else []
+    if isinstance(first, list):
+        return row if isinstance(row, list) else []
+    return [row]
 
 
 def text_of(value: Any) -> Optional[str]:
@@ -91,10 +99,10 @@ def array_of(result: Any) -> Optional[numpy.ndarray[Any, Any]]:
     try:
         array = numpy.asarray(result)
         if array.dtype == object:
-            cells = {type(cell) for cell in array.reshape(-1).tolist()}
-            if cells == {str}:
+            kinds = {type(cell) for cell in array.reshape(-1).tolist()}
+            if all(issubclass(kind, str) for kind in kinds):
                 return array.astype(str)
-            array = numpy.array(array.tolist()) if cells <= {int, float, bool} and len(cells) == 1 else array
+            array = numpy.array(array.tolist()) if len(kinds) == 1 else array
     except (ValueError, TypeError):
         return None
     return None if array.dtype.hasobject or (array.dtype.kind == "V" and not array.dtype.names) else array
@@ -120,6 +128,11 @@ def columns_of(result: Any) -> Optional[tuple[list[str], list[Any]]]:
         return [key_of(name) for name in result.columns], [
             result.iloc[:, place].to_numpy() for place in range(result.shape[1])
         ]
+    if isinstance(result, list) and result and all(isinstance(row, dict) for row in result):
+        names = list(result[0])
+        if any(row.keys() != result[0].keys() for row in result):
+            return None
+        return [key_of(name) for name in names], [[row[name] for row in result] for name in names]
     array = array_of(result)
     if array is None or array.ndim > 2:
         return None

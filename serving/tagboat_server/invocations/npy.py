@@ -63,6 +63,8 @@ def header_of(body: bytes) -> tuple[int, tuple[int, ...], bool, numpy.dtype[Any]
 def told(header: bytes, encoding: str) -> tuple[tuple[int, ...], bool, numpy.dtype[Any]]:
     """What a header says; most bodies have the one of the body before."""
     try:
+        if b"\\" in header:
+            raise ValueError("NumPy escapes nothing")  # and Python would warn of some escapes, in the log
         said = ast.literal_eval(header.decode(encoding))
         dtype = npy_format.descr_to_dtype(said["descr"])
         return tuple(said["shape"]), bool(said["fortran_order"]), dtype
