@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,6 +106,10 @@ def fetch(workspace: Workspace, wanted: Resolution, destination: Path, journal: 
     )
 
 
+MAXIMUM_TEXT = 8_000_000
+"""Bytes of a file in the model's folder that says what the model needs; a larger one is not read."""
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """What to download, its path filled in from tagboat.yaml where the registry's annotations have none."""
@@ -120,13 +125,24 @@ def _sources(tree: Tree, path: str, model: Path, artifact: Artifact) -> ModelSou
     if model.suffix == ".mlem":
         metadata = (f"{path.removesuffix('.mlem')}.mlem", model.read_bytes())
     return gather(
-        tree.read,
+        lambda name: _text(tree, name, path, model),
         path,
         configured=artifact.requirements,
         python=artifact.python,
         code=_code(tree, artifact.code),
         metadata=metadata,
     )
+
+
+def _text(tree: Tree, name: str, path: str, model: Path) -> bytes | None:
+    """A file of the tree, or of the model's own folder where DVC has that: MLflow lists requirements there."""
+    content = tree.read(name)
+    inside = posixpath.join(path, "")
+    if content is None and path and name.startswith(inside):
+        file = model / name.removeprefix(inside)
+        if file.is_file() and file.stat().st_size <= MAXIMUM_TEXT:
+            return file.read_bytes()
+    return content
 
 
 def _code(tree: Tree, listed: tuple[str, ...]) -> Mapping[str, bytes]:

@@ -29,9 +29,13 @@ EXACT = {
     ("pandas.core.indexes.base", "_new_Index"), ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"),
     ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
     ("pandas._libs.tslibs.timedeltas", "_timedelta_unpickle"),
+    ("pyarrow.lib", "_restore_array"), ("pyarrow.lib", "py_buffer"), ("pyarrow.lib", "type_for_alias"),
     ("sklearn.tree._tree", "Tree"),
     ("torch", "Size"), ("torch", "device"), ("torch._utils", "_rebuild_tensor"),
     ("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter"),
+    ("torch.jit._pickle", "build_boollist"), ("torch.jit._pickle", "build_doublelist"),
+    ("torch.jit._pickle", "build_intlist"), ("torch.jit._pickle", "build_tensor_from_id"),
+    ("torch.jit._pickle", "build_tensorlist"), ("torch.jit._pickle", "restore_type_tag"),
 }  # fmt: skip
 """Names that may be imported one by one."""
 
@@ -63,6 +67,11 @@ RANDOM = re.compile(
     r"|SeedSequence|__pyx_unpickle_SeedSequence"
 )
 
+TORCHSCRIPT = "__torch__"
+"""Where TorchScript has the classes of its own code, which its own interpreter reads. Python has no such module."""
+
+STORAGE = re.compile(r"[A-Z][A-Za-z0-9]*Storage", re.ASCII)
+
 LOADERS = {"load", "loads", "_load_from_bytes", "read_pickle", "eval", "exec", "query", "run", "runstring", "memmap"}
 """Names that are dangerous wherever they come from: most unpickle or evaluate in turn."""
 
@@ -76,6 +85,8 @@ def expected(found: Import) -> bool:
         return name in _fickling()[1] - {"map", "filter", "iter", "next", "callable", "format"} or name in {
             "object", "Ellipsis", "NotImplemented",
         }  # fmt: skip
+    if module == "torch" or f"{module}.".startswith(f"{TORCHSCRIPT}."):
+        return bool((STORAGE if module == "torch" else CLASS_NAME).fullmatch(name))
     if module == "pandas":
         return bool(PANDAS.fullmatch(name))
     if module.startswith("scipy.sparse.") and SPARSE.fullmatch(name):

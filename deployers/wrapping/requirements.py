@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from deployers.errors import ConfigurationError, RefusedError
-from deployers.wrapping import mlem_metadata, python_version, requirement_lines, safe_paths
+from deployers.wrapping import mlem_metadata, mlflow_metadata, python_version, requirement_lines, safe_paths
 from deployers.wrapping.requirement_lines import Line
 
 MAXIMUM_CODE = 100_000_000
@@ -89,7 +89,9 @@ def gather(
         requirements_txt=beside("requirements.txt"),
         pyproject=beside("pyproject.toml"),
         python=python,
-        python_version=beside(".python-version") or _first(read, [".python-version"]),
+        python_version=beside(".python-version")
+        or mlflow_metadata.python_version(beside(mlflow_metadata.PYTHON_FILE))
+        or _first(read, [".python-version"]),
         code=code or {},
         elsewhere=tuple(name for name in ("requirements.txt", "pyproject.toml") if read(name) is not None),
     )

@@ -18,26 +18,14 @@ from typing import Any
 
 import msgspec
 
-from deployers.errors import ConfigurationError, RefusedError
-from deployers.wrapping import bundle, inspection, isolation, locking, model_files, optimization
+from deployers.errors import RefusedError
+from deployers.wrapping import bundle, inspection, isolation, locking, model_files, model_formats, optimization
 from deployers.wrapping import scan as scanning
 from deployers.wrapping.bundle import Bundle, Content, Description
 from deployers.wrapping.environment import ModelEnvironment, ensure
 from deployers.wrapping.locking import Index, Lock, LockInputs
 from deployers.wrapping.requirements import Requirements
 from deployers.wrapping.server_wheel import ServerWheel, server_wheel
-
-EXTRAS = {"mlem": "mlem", "onnx": "onnx", "sklearn-skops": "skops"}
-"""Formats whose loader is an extra of tagboat-server."""
-
-ENDINGS = {
-    ".mlem": "mlem",
-    ".onnx": "onnx",
-    ".skops": "sklearn-skops",
-    ".joblib": "sklearn-joblib",
-    ".pkl": "sklearn-pickle",
-    ".pickle": "sklearn-pickle",
-}
 
 
 class ScanPolicy(enum.StrEnum):
@@ -94,7 +82,7 @@ def wrap(
     step("hash")
     files = model_files.survey(model)
     model_files.only(files, model_path)
-    format_ = settings.format or tell_format(model_path, [file.content.path for file in files])
+    format_ = settings.format or model_formats.tell(model, model_path, [file.content.path for file in files])
     step("scan")
     scan = _scanned(model, model_path, [file.content for file in files], cache)
     _judge(scan, settings, requirements, warn)
@@ -103,7 +91,7 @@ def wrap(
     lock = locking.lock(
         LockInputs(
             lines=requirements.lines,
-            server=server.requirements(*_extras(format_, settings)),
+            server=_server_requirements(server, format_, requirements, settings),
             python=requirements.python,
             source=requirements.source,
             indexes=settings.indexes,
@@ -193,24 +181,14 @@ def wrap(
     return Bundle(folder, identity)
 
 
-def _extras(format_: str, settings: WrapSettings) -> list[str]:
-    """The extras of tagboat-server that the model's environment needs."""
-    found = [EXTRAS[format_]] if format_ in EXTRAS else []
-    return [*found, optimization.EXTRA] if settings.optimize is not None else found
-
-
-def tell_format(model_path: str, files: list[str]) -> str:
-    """The format by the model's name, or `ConfigurationError`. A MLEM model may be named with or without ``.mlem``."""
-    if f"{model_path.removesuffix('.mlem')}.mlem" in files:
-        return "mlem"
-    ending = Path(model_path).suffix.lower()
-    if ending in ENDINGS:
-        return ENDINGS[ending]
-    raise ConfigurationError(
-        "the model's format can't be told from its name",
-        where=model_path,
-        hint=f"Set `format:` for the artifact in tagboat.yaml: {', '.join(sorted(set(ENDINGS.values())))}.",
-    )
+def _server_requirements(
+    server: ServerWheel, format_: str, requirements: Requirements, settings: WrapSettings
+) -> tuple[str, ...]:
+    """What tagboat-server needs for the model: itself, its format's extra, and the one that converts."""
+    extras = [model_formats.EXTRAS[format_]] if format_ in model_formats.EXTRAS else []
+    if settings.optimize is not None:
+        extras.append(optimization.EXTRA)
+    return model_formats.needed(server.requirements(*extras), {line.name for line in requirements.lines})
 
 
 def environment_of(made: Bundle, *, cache: Path, environment: Mapping[str, str]) -> ModelEnvironment:

@@ -229,8 +229,9 @@ class Artifact(Settings, frozen=True, kw_only=True):
     format: Annotated[
         FormatName | None,
         Meta(
-            description="The model's format, where its files do not tell: `mlem`, `sklearn-joblib`, `sklearn-pickle`, "
-            "`sklearn-skops`, `onnx`, or one that a package among its requirements brings."
+            description="The model's format, where its files do not tell: `catboost`, `lightgbm`, `mlem`, `mlflow`, "
+            "`onnx`, `python`, `sklearn-joblib`, `sklearn-pickle`, `sklearn-skops`, `torch-export`, `torchscript`, "
+            "`xgboost`, or one that a package among its requirements brings."
         ),
     ] = None
     requirements: Annotated[

@@ -316,3 +316,22 @@ def test_findings_survive_the_way_through_model_json() -> None:
 
     result = Scan(pickles=1, findings=(Finding(file="m.pkl", detail="os.system", severity=Severity.DANGEROUS),))
     assert msgspec.convert(msgspec.to_builtins(result), Scan) == result
+
+
+def test_what_torchscript_and_weights_are_made_of_is_no_finding_and_the_rest_of_pytorch_is(tmp_path: Path) -> None:
+    usual = (
+        "__torch__ Network",
+        "__torch__.torch.nn.modules.linear.___torch_mangle_0 Linear",
+        "torch.jit._pickle build_intlist",
+        "torch.jit._pickle restore_type_tag",
+        "torch FloatStorage",
+        "torch._utils _rebuild_tensor_v2",
+    )
+    others = ("torch load", "torch.jit load", "torch.hub load", "__torch__ system", "torch.storage _load_from_bytes")
+    for name, imported in (("usual.pt", usual), ("others.pt", others)):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            content = "".join(f"c{found.replace(' ', chr(10))}\n0" for found in imported).encode()
+            archive.writestr("m/data.pkl", b"\x80\x02" + content + b"N.")
+    findings = scan(tmp_path).findings
+    assert {finding.file for finding in findings} == {"others.pt!m/data.pkl"}
+    assert {finding.detail for finding in findings} == {found.replace(" ", ".") for found in others}

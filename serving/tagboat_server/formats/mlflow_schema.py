@@ -34,10 +34,17 @@ def declared(signature: Any, *, where: str) -> Method:
         return Method(Anything())
     try:
         taken = schema_of(signature.get("inputs"))
-        given = schema_of(signature.get("outputs"))
+        given = answered(schema_of(signature.get("outputs")))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"the signature in MLmodel cannot be read: {error}", where=where) from None
-    return Method(taken, None if isinstance(given, Anything) else given)
+    return Method(taken, given)
+
+
+def answered(given: Signature) -> Optional[Signature]:
+    """The output, None where the document does not say: one column without a name is one value a row."""
+    if isinstance(given, Tensor):
+        return Tensor(given.dtype, (None,) if given.shape == (None, 1) else given.shape)
+    return None if isinstance(given, Anything) else given
 
 
 def binary_columns(signature: Any) -> list[str]:
@@ -57,7 +64,7 @@ def schema_of(text: Optional[str]) -> Signature:
         return Frame(tuple(column_of(part) for part in parts))
     dtypes = {DTYPES.get(str(part["type"]), "any") for part in parts}
     dtype = dtypes.pop() if len(dtypes) == 1 else "any"
-    return Tensor(dtype, (None, len(parts)))
+    return Tensor(dtype, (None, len(parts)), nullable=not WHOLE & {str(part["type"]) for part in parts})
 
 
 def column_of(part: Mapping[str, Any]) -> Column:
@@ -78,7 +85,8 @@ def tensors_of(parts: Sequence[Mapping[str, Any]]) -> Signature:
         for part in parts
     ]
     if len(found) == 1 and not found[0].name:
-        return Tensor(found[0].dtype, found[0].shape)
+        # To MLflow NaN is a number as any other.
+        return Tensor(found[0].dtype, found[0].shape, nullable=found[0].dtype.startswith("float"))
     return Tensors(tuple(found))
 
 
