@@ -4,6 +4,8 @@ import json
 import pickle
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import joblib
 import numpy
@@ -192,23 +194,54 @@ def test_inspect_does_not_leave_its_folder(model, tmp_path):
     assert document["error"]["message"]
 
 
-def test_a_format_of_another_package_is_found_by_its_entry_point(tmp_path):
+OTHER = """
+from tagboat_server.model import LoadedMethod, LoadedModel
+from tagboat_server.signature import Method, Tensor
+
+
+class Format:
+    name = "numbers"
+
+    def recognises(self, path):
+        return path.suffix == ".numbers"
+
+    def load(self, path):
+        factor = float(path.read_text())
+        call = LoadedMethod(lambda rows: rows.sum(axis=1) * factor, Method(Tensor("float64", (None, 2))))
+        return LoadedModel(self.name, {"predict": call})
+
+
+FORMAT = Format()
+"""
+
+
+@pytest.fixture
+def another_package(tmp_path):
+    """A package with a format, installed from its wheel by uv; the folder that it is in."""
+    wheel = tmp_path / "other-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("other.py", OTHER)
+        archive.writestr("other-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: other\nVersion: 1\n")
+        archive.writestr("other-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("other-1.dist-info/entry_points.txt", "[tagboat_server.formats]\nnumbers = other:FORMAT\n")
+        archive.writestr("other-1.dist-info/RECORD", "")
     site = tmp_path / "site"
-    (site / "other-1.dist-info").mkdir(parents=True)
-    (site / "other-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\n")
-    (site / "other-1.dist-info" / "entry_points.txt").write_text("[tagboat_server.formats]\nnumbers = other:FORMAT\n")
-    (site / "other.py").write_text(
-        "from tagboat_server.model import LoadedMethod, LoadedModel\n"
-        "from tagboat_server.signature import Method, Tensor\n"
-        "class Format:\n"
-        "    name = 'numbers'\n"
-        "    def recognises(self, path): return path.suffix == '.numbers'\n"
-        "    def load(self, path):\n"
-        "        call = LoadedMethod(lambda rows: rows.sum(axis=1), Method(Tensor('float64', (None, 2))))\n"
-        "        return LoadedModel(self.name, {'predict': call})\n"
-        "FORMAT = Format()\n"
-    )
-    (tmp_path / "m.numbers").write_text("")
-    command = [sys.executable, "-P", "-m", "tagboat_server", "inspect", str(tmp_path), "--model", "m.numbers"]
-    done = subprocess.run(command, capture_output=True, env={"PYTHONPATH": str(site)}, timeout=60, check=True)
-    assert json.loads(done.stdout)["format"] == "numbers"
+    uv = [str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--no-config", "--offline", "--no-deps"]
+    subprocess.run([*uv, "--target", str(site), str(wheel)], check=True)
+    return site
+
+
+def test_a_format_of_an_installed_package_is_found_by_its_entry_point(another_package, serve, bundle_around, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "m.numbers").write_text("3")
+    (tmp_path / "model" / "m.bin").write_text("3")
+    environment = {"PYTHONPATH": str(another_package)}
+    for model, arguments in (("m.numbers", ()), ("m.bin", ("--format", "numbers"))):
+        command = [sys.executable, "-P", "-m", "tagboat_server", "inspect", str(tmp_path / "model"), "--model", model]
+        done = subprocess.run([*command, *arguments], capture_output=True, env=environment, timeout=60, check=True)
+        assert json.loads(done.stdout)["format"] == "numbers"
+    server = serve(bundle_around(tmp_path, "m.numbers"), environment=environment)
+    assert server.post("/predict", {"data": [[1, 2], [3, 4]]}).json["predictions"] == [9, 21]
+    command = [sys.executable, "-P", "-m", "tagboat_server", "inspect", str(tmp_path / "model"), "--model", "m.bin"]
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=60, check=False)
+    assert "numbers" in json.loads(done.stdout)["error"]["hint"]

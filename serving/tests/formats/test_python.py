@@ -1,9 +1,12 @@
 """Predictors in Python: ``predictor.py`` with ``load()`` and methods, alone or in a folder."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy
 import pytest
 
 from tagboat_server import formats
@@ -237,3 +240,13 @@ def test_modules_beside_it_shadow_nothing_that_is_installed(loaded, tmp_path):
     (tmp_path / "beside.py").write_text("value = 4")
     model = loaded("import numpy\nfrom beside import value\ndef predict(x): return numpy.asarray(x) * value")
     assert model.methods["predict"].call(2) == 8
+
+
+def test_the_predictor_of_the_documentation_is_one(loaded, tmp_path):
+    text = (Path(__file__).parents[3] / "docs" / "serving" / "formats.md").read_text(encoding="utf-8")
+    (sample,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    numpy.save(tmp_path / "weights.npy", numpy.array([1.0, 2.0, 3.0, 4.0]))
+    methods = loaded(sample).methods
+    assert set(methods) == {"predict", "describe"}
+    assert methods["predict"].call(numpy.ones((2, 4))).tolist() == [10, 10]
+    assert methods["predict"].signature.input.shape == (None, 4)
