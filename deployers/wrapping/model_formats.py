@@ -61,7 +61,10 @@ BEGINNINGS = (
     (re.compile(rb'\{\s*"(ctr_data|features_info|model_info|oblivious_trees)"'), "catboost"),
     (re.compile(rb"\{[^}]{0,40}learner", re.DOTALL), "xgboost"),
 )
-"""How the boosting libraries' files begin, whose names often end in .txt, .json, .model or nothing."""
+"""How the boosting libraries' files begin."""
+
+OPEN = {"", ".bin", ".bst", ".json", ".model", ".txt"}
+"""Endings of files that may be of one of those formats, or of none."""
 
 
 def tell(folder: Path, model: str, files: Collection[str]) -> str:
@@ -88,6 +91,13 @@ def by_name(model: str, files: Collection[str]) -> str | None:
         if f"{model}/{name}" in files or Path(model).name == name:
             return format_
     return ENDINGS.get(Path(model).suffix.lower()) if model in files else None
+
+
+def can_be_told(model: str, files: Collection[str]) -> bool:
+    """Whether the format can be told once the files are here, by what their names say already."""
+    if f"{model.removesuffix('.mlem')}.mlem" in files or by_name(model, files) is not None:
+        return True
+    return model in files and Path(model).suffix.lower() in OPEN
 
 
 def by_beginning(file: Path) -> str | None:

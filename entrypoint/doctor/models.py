@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from deployers.errors import TagboatError
+from deployers.wrapping import model_formats
 from entrypoint.doctor.findings import Finding, Severity, Unchecked
 from entrypoint.doctor.patient import Patient
-from entrypoint.downloading.contents import Contents
+from entrypoint.downloading.contents import Contents, GitFile, TrackedPart
 from entrypoint.registry import artifacts
 from entrypoint.registry.state import ArtifactState, VersionState
 
@@ -40,12 +41,26 @@ def _version(patient: Patient, name: str, version: VersionState, where: str) -> 
         yield _finding(Severity.ERROR, where, f"nothing {at} says where the model is", mend)
         return
     contents = Contents(patient.repository, version.commit)
-    if not contents.find(path) and not contents.find(f"{path}.mlem", everywhere=False):
+    parts = [*contents.find(path), *contents.find(f"{path}.mlem", everywhere=False)]
+    if not parts:
         mend = "Correct the path, or add the model (dvc add, git add, dvc push), and register anew."
         yield _finding(Severity.ERROR, where, f"{at} there is no file, folder or DVC output {path!r}", mend)
+    elif not (override and override.format) and not _told(path, parts):
+        formats = ", ".join(model_formats.FORMATS)
+        mend = f"Set artifacts.{name}.format in tagboat.yaml ({formats}), or put a predictor.py beside it."
+        yield _finding(Severity.ERROR, where, f"{at} nothing tells of which format {path!r} is", mend)
     if annotation is None or not annotation.type:
         mend = f"Add `type: model` to artifacts.{name} in dvc.yaml, so that people and tools know what it is."
         yield _finding(Severity.NOTE, where, "its annotation has no type", mend)
+
+
+def _told(path: str, parts: Sequence[GitFile | TrackedPart]) -> bool:
+    """Whether the model's format can be told. What is in a folder of DVC's is known only when it is downloaded."""
+    if any(isinstance(part, TrackedPart) and part.path != path for part in parts):
+        return True
+    if any(isinstance(part, TrackedPart) and part.pointer.is_folder and not part.below for part in parts):
+        return True
+    return model_formats.can_be_told(path, [part.path for part in parts])
 
 
 def _finding(severity: Severity, where: str, message: str, mend: str) -> Finding:

@@ -99,6 +99,33 @@ def test_what_dvc_tracks_counts_as_there(healthy):
     assert healthy.findings("annotations") == []
 
 
+@pytest.mark.parametrize(
+    ("path", "files", "known"),
+    [
+        ("models/iris.h5", ["iris.h5"], False),
+        ("models/iris", ["iris/weights.h5", "iris/notes.md"], False),
+        ("models/iris", ["iris/weights.h5", "iris/predictor.py"], True),
+        ("models/iris", ["iris/MLmodel"], True),
+        ("models/iris", ["iris", "iris.mlem"], True),
+        ("models/iris.ubj", ["iris.ubj"], True),
+    ],
+)
+def test_a_model_of_no_format_that_can_be_told_is_an_error(path, files, known, healthy):
+    healthy.commit(
+        {
+            **{f"models/{name}": "m" for name in files},
+            "dvc.yaml": f"artifacts: {{iris: {{path: {path}, type: model}}}}\n",
+        }
+    )
+    healthy.tag("iris@v2.0.0")
+    found = healthy.findings("annotations")
+    assert ("of which format" in said(found)) is not known
+    assert bool(found) is not known
+    if not known:
+        healthy.commit({"tagboat.yaml": GOOD_CONFIGURATION + "artifacts: {iris: {format: python}}\n"})
+        assert healthy.findings("annotations") == []
+
+
 def test_a_version_that_is_neither_latest_nor_staged_is_left_alone(checkout):
     checkout.commit({"dvc.yaml": "artifacts: {}\n"})
     checkout.tag("iris@v1.0.0")
