@@ -145,7 +145,12 @@ def model(
         },
         f"{path}/infer": {
             "post": operation(
-                f"{identity}.infer", TAG, f"Call {method} of the model. {BINARY}", body=body, answers=inferred
+                f"{identity}.infer",
+                TAG,
+                f"Call {method} of the model.",
+                body=body,
+                answers=inferred,
+                description=BINARY,
             )
         },
     }

@@ -58,9 +58,12 @@ def operation(
     answers: Answers,
     body: Optional[Body] = None,
     parameters: Sequence[Mapping[str, Any]] = (),
+    description: Optional[str] = None,
 ) -> dict[str, Any]:
     """An operation. ``identity``: its unique name in the document; ``tag``: its protocol."""
     told: dict[str, Any] = {"operationId": identity, "tags": [tag], "summary": summary}
+    if description is not None:
+        told["description"] = description
     if parameters:
         told["parameters"] = list(parameters)
     if body is not None:
