@@ -7,13 +7,15 @@ import time
 from collections.abc import Awaitable, Mapping, MutableMapping
 from typing import Any, Callable, Optional
 
-from tagboat_server import protocols
+from tagboat_server import protocols, tracing
 from tagboat_server.errors import Rejection
 from tagboat_server.execution import NeverBegunError
 from tagboat_server.logs import Log
 from tagboat_server.metrics import Metrics
 from tagboat_server.protocols.base import Context, Request, Response, Route
 from tagboat_server.protocols.pages import routes as page_routes
+from tagboat_server.spans import Spans
+from tagboat_server.tracing import CURRENT
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,12 +37,13 @@ class Application:
     The release is put into every answer's headers by `server`, so that uvicorn's own answers have it too.
     """
 
-    def __init__(self, context: Context, metrics: Metrics, log: Log) -> None:
+    def __init__(self, context: Context, metrics: Metrics, log: Log, spans: Optional[Spans] = None) -> None:
         self.context = context
         self.state = context.state
         self.limit = context.settings.max_body
         self.metrics = metrics
         self.log = log
+        self.spans = spans
         self.routes: dict[str, Route] = {**protocols.table(context), **page_routes(context, metrics)}
         self.nowhere = Nowhere(context)
 
@@ -52,22 +55,36 @@ class Application:
         route = self.routes.get(scope["path"], self.nowhere)
         # The connection cancels it when its client is gone.
         scope["tagboat.task"] = asyncio.current_task()
+        headers = dict(scope["headers"])
+        trace = tracing.read(scope["headers"]) if b"traceparent" in headers else None
+        CURRENT.set(trace)
+        span = self.begin_span(scope, route, trace) if self.spans is not None else None
+        status, rows, failed = FAILURE, None, 0
         try:
-            response, failed = await self.response(route, scope, receive)
+            response, failed = await self.response(route, scope, headers, receive)
             await self.respond(response, scope, send)
+            status, rows = response.status, response.rows
         except (ClientGoneError, asyncio.CancelledError) as left:
             if isinstance(left, asyncio.CancelledError) and not is_gone(scope):
                 raise
+            status = GONE
             if isinstance(left, NeverBegunError):
                 self.metrics.dropped.labels(route.label).inc()
-            self.account(scope, route, GONE, started, None)
-        else:
-            self.account(scope, route, response.status, started, response.rows, failed=failed)
+        finally:
+            if span is not None and self.spans is not None:
+                self.spans.end(span, failed if failed >= FAILURE else status, rows)
+        self.account(scope, route, status, started, rows, failed=failed)
 
-    async def response(self, route: Route, scope: Scope, receive: Receive) -> tuple[Response, int]:
+    def begin_span(self, scope: Scope, route: Route, trace: Optional[tracing.Trace]) -> Any:
+        """The request's span."""
+        known = None if route is self.nowhere else scope["path"]
+        return self.spans.begin(scope, route.label, known, trace) if self.spans is not None else None
+
+    async def response(
+        self, route: Route, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> tuple[Response, int]:
         """The answer, and our own status where it is a refusal, else 0. Raises `ClientGoneError`."""
         try:
-            headers = dict(scope["headers"])
             if scope["method"] not in route.methods:
                 allowed = ", ".join(route.methods)
                 raise Rejection(405, f"{scope['method'][:20]} is not for this path", headers={"allow": allowed})
@@ -92,6 +109,9 @@ class Application:
         cycle = scope.get("tagboat.cycle")
         last = self.state.draining and (connection is None or not connection.pipeline)
         headers = [(b"content-type", response.content_type), *response.headers]
+        trace = CURRENT.get()
+        if trace is not None:
+            headers.append((b"traceparent", trace.parent.encode()))
         if cycle is not None and not cycle.flow.write_paused:
             if not cycle.disconnected:
                 cycle.keep_alive = cycle.keep_alive and not last
@@ -110,7 +130,7 @@ class Application:
         seconds = time.perf_counter() - started
         self.metrics.answered(route.label, failed if failed >= FAILURE else status, seconds)
         if self.log.access:
-            self.log.request(scope, status, seconds, rows, self.context.identity.release)
+            self.log.request(scope, status, seconds, rows, self.context.identity.release, CURRENT.get())
 
 
 class Nowhere(Route):

@@ -17,6 +17,7 @@ from tagboat_server.model import LoadedModel
 from tagboat_server.optimizing import telling
 from tagboat_server.predictions import Predictions
 from tagboat_server.protocols.base import Context, default_method
+from tagboat_server.spans import Spans
 from tagboat_server.spec import Bundle, Identity, Settings
 from tagboat_server.state import State
 
@@ -30,7 +31,13 @@ class Assembled(NamedTuple):
 
 
 def assemble(
-    model: LoadedModel, sample: Optional[bytes], identity: Identity, settings: Settings, state: State, log: Log
+    model: LoadedModel,
+    sample: Optional[bytes],
+    identity: Identity,
+    settings: Settings,
+    state: State,
+    log: Log,
+    spans: Optional[Spans] = None,
 ) -> Assembled:
     """Make the application. ``sample``: a body of our own protocol whose answers show what is to be expected."""
     metrics = Metrics(identity, model.format)
@@ -54,7 +61,7 @@ def assemble(
     count_passed_on(model, metrics)
     telling.tell(model, metrics)
     context = Context(model, identity, settings, state, calls, default_method(model), sample)
-    return Assembled(Application(context, metrics, log), execution, metrics)
+    return Assembled(Application(context, metrics, log, spans), execution, metrics)
 
 
 def expect(call: Call, predictions: Predictions, sample: bytes, metrics: Metrics) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable
 from typing import Any, Callable, Optional
 
+from tagboat_server import tracing
 from tagboat_server.batching import Batches, can_join
 from tagboat_server.codecs import Decoder, Fitting, Input, decoder_for
 from tagboat_server.codecs.cells import family
@@ -147,7 +148,9 @@ class Call:
                     cause=error,
                 ) from None
             identity = secrets.token_hex(8)
-            self.log.failure("model-failed", error, method=self.name, id=identity)
+            trace = tracing.current()
+            trace_id = trace.trace if trace is not None else None
+            self.log.failure("model-failed", error, method=self.name, id=identity, trace_id=trace_id)
             raise Rejection(
                 500,
                 f"the model failed with {kind}",

@@ -15,6 +15,8 @@ from typing import Any, Optional, TextIO
 
 import msgspec
 
+from tagboat_server.tracing import Trace
+
 
 class Answered(msgspec.Struct, omit_defaults=True):
     """The line of a request; absent fields are left out."""
@@ -29,6 +31,8 @@ class Answered(msgspec.Struct, omit_defaults=True):
     release: Optional[str] = None
     client: Optional[str] = None
     worker: Optional[int] = None
+    trace_id: Optional[str] = None
+    span_id: Optional[str] = None
 
 
 class Log:
@@ -55,7 +59,13 @@ class Log:
         self.flush()
 
     def request(
-        self, scope: Mapping[str, Any], status: int, seconds: float, rows: Optional[int], release: Optional[str]
+        self,
+        scope: Mapping[str, Any],
+        status: int,
+        seconds: float,
+        rows: Optional[int],
+        release: Optional[str],
+        trace: Optional[Trace] = None,
     ) -> None:
         """Write, soon, that a request was answered."""
         if not self.waiting:
@@ -72,6 +82,8 @@ class Log:
             release,
             client[0] if client else None,
             self.worker,
+            trace.trace if trace is not None else None,
+            trace.span if trace is not None else None,
         )
         self.waiting.append(self.encoder.encode(line))
 
@@ -106,18 +118,19 @@ class Log:
 
 
 class UvicornLines(logging.Handler):
-    """Uvicorn's own messages as lines of our log."""
+    """Messages of uvicorn, or of another library, as lines of our log."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, event: str = "uvicorn") -> None:
         super().__init__(logging.WARNING)
         self.log = log
+        self.event = event
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one message."""
         if record.exc_info and record.exc_info[1] is not None:
-            self.log.failure("uvicorn", record.exc_info[1], message=record.getMessage())
+            self.log.failure(self.event, record.exc_info[1], message=record.getMessage())
         else:
-            self.log.event("uvicorn", message=record.getMessage())
+            self.log.event(self.event, message=record.getMessage())
 
 
 def take_over(log: Log) -> None:
@@ -127,3 +140,6 @@ def take_over(log: Log) -> None:
         logger.handlers[:] = [] if name.startswith("uvicorn.") else [UvicornLines(log)]
         logger.propagate = name.startswith("uvicorn.")
     logging.getLogger("uvicorn.access").disabled = True
+    exporting = logging.getLogger("opentelemetry")
+    exporting.handlers[:] = [UvicornLines(log, "opentelemetry")]
+    exporting.propagate = False

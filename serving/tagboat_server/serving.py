@@ -26,6 +26,7 @@ from tagboat_server.logs import Log, take_over
 from tagboat_server.model import LoadedModel
 from tagboat_server.optimizing.serving import optimize
 from tagboat_server.server import Server, new_event_loop
+from tagboat_server.spans import Spans, spans_for
 from tagboat_server.spec import Bundle, Identity, Settings
 from tagboat_server.state import State
 
@@ -72,10 +73,11 @@ class Prepared(NamedTuple):
 
 
 class Serving(NamedTuple):
-    """A server around a loaded model, and what calls the model."""
+    """A server around a loaded model, what calls the model, and what makes spans, if anything does."""
 
     server: Server
     execution: Execution
+    spans: Optional[Spans] = None
 
     def live(
         self,
@@ -91,6 +93,8 @@ class Serving(NamedTuple):
         asyncio.set_event_loop(loop)
         loop.run_until_complete(self.server.live(listeners, signals, begun))
         self.execution.close()
+        if self.spans is not None:
+            self.spans.close()
         if not self.execution.in_work:
             loop.close()
 
@@ -114,7 +118,8 @@ def build(
 ) -> Serving:
     """The server of a loaded model. ``balance``: it is one of several workers; the metrics are those of all."""
     take_over(log)
-    app, execution, metrics = assemble(prepared.model, prepared.sample, state.identity, settings, state, log)
+    spans = spans_for(state.identity, os.environ, log)
+    app, execution, metrics = assemble(prepared.model, prepared.sample, state.identity, settings, state, log, spans)
     server = Server(app, state, settings, log)
     state.patience = settings.request_timeout
     state.stuck_for = lambda: max(execution.stuck_for(), server.stalled_for())
@@ -129,7 +134,7 @@ def build(
         server.each_tick.append(metrics_sharing.gather(metrics, **watched))
     else:
         metrics.watch(**watched)
-    return Serving(server, execution)
+    return Serving(server, execution, spans=spans)
 
 
 def load(folder: Path, bundle: Bundle, log: Log) -> LoadedModel:

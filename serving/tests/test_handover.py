@@ -89,8 +89,9 @@ def test_no_request_is_lost_while_releases_replace_one_another_under_load(serve,
 
 
 @pytest.mark.slow
-def test_a_server_told_to_end_under_load_answers_everything_it_accepted(serve, linear_bundle, wait_until):
-    server = serve(linear_bundle, settings={"access-log": False})
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_told_to_end_under_load_answers_everything_it_accepted(serve, linear_bundle, wait_until, workers):
+    server = serve(linear_bundle, settings={"access-log": False, "workers": workers})
     lost, answered = [], []
     ended = threading.Event()
 

@@ -52,6 +52,8 @@ class Model:
             os.kill(os.getpid(), signal.SIGKILL)
         if told == -4:
             os._exit(7)
+        if told == -5:
+            numpy.ones(10**15)
         time.sleep(told)
         return [float(os.getpid())] * len(rows)
 '''
@@ -156,6 +158,19 @@ def test_a_worker_that_dies_costs_its_own_requests_and_is_replaced(serve, told_b
         connection.close()
 
 
+def test_an_array_that_does_not_fit_into_memory_fails_its_request_alone(serve, told_bundle):
+    server = serve(told_bundle, settings=QUIET)
+    answer = server.post("/predict", {"data": [[-5.0]]})
+    assert (answer.status, answer.json["error"]["type"]) == (500, "_ArrayMemoryError")
+    assert ask(server) == server.process.pid
+
+
+def test_one_process_starts_no_other(serve, told_bundle):
+    server = serve(told_bundle, settings={**QUIET, "workers": 1})
+    ask(server)
+    assert psutil.Process(server.process.pid).children(recursive=True) == []
+
+
 def ask_on(connection):
     """As `ask`, on a connection that stays."""
     connection.auto_open = 0
@@ -240,6 +255,14 @@ def test_the_models_memory_is_shared(serve, bundle_with):
         memory = psutil.Process(pid).memory_full_info()
         assert memory.rss > 100e6
         assert memory.uss < 50e6
+
+
+def test_the_memory_of_a_model_that_takes_dataframes_is_shared_though_pyarrow_would_start_a_thread(
+    serve, forest_bundle
+):
+    server = serve(forest_bundle, settings={**QUIET, "workers": 2})
+    assert events(server, "workers-share-no-memory") == []
+    assert len(psutil.Process(server.process.pid).children()) == 3
 
 
 def test_a_model_that_leaves_threads_running_is_loaded_by_each_worker(serve, bundle_with, wait_until):
