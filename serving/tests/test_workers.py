@@ -161,7 +161,7 @@ def test_a_worker_that_dies_costs_its_own_requests_and_is_replaced(serve, told_b
 def test_an_array_that_does_not_fit_into_memory_fails_its_request_alone(serve, told_bundle):
     server = serve(told_bundle, settings=QUIET)
     answer = server.post("/predict", {"data": [[-5.0]]})
-    assert (answer.status, answer.json["error"]["type"]) == (500, "_ArrayMemoryError")
+    assert (answer.status, answer.json["error"]["type"]) == (500, "MemoryError")
     assert ask(server) == server.process.pid
 
 
