@@ -6,12 +6,13 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 FROM ${BASE} AS build
 WORKDIR /build
 COPY requirements/build.lock requirements/runner.lock requirements/
-# Wheels only, but for one package that has none; what builds that one is locked as well.
+# Wheels only, but for one package that has none; what builds that one is locked as well. The base's own certificates
+# count, so that a build behind a company's proxy works with that one's authority mounted.
 RUN python3 -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: \
         --requirement requirements/build.lock \
     && /opt/build/bin/uv venv --no-cache --python python3 /opt/tagboat \
-    && /opt/build/bin/uv pip install --no-cache --compile-bytecode --python /opt/tagboat/bin/python \
+    && /opt/build/bin/uv pip install --no-cache --system-certs --compile-bytecode --python /opt/tagboat/bin/python \
         --require-hashes --only-binary :all: --no-binary antlr4-python3-runtime \
         --build-constraints requirements/build.lock --requirements requirements/runner.lock
 COPY pyproject.toml hatch_build.py README.md LICENSE CHANGELOG.md ./
