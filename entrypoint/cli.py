@@ -34,6 +34,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Deploy": {
         "plan": ("deploy:plan", "What a deployment would change."),
         "deploy": ("deploy:deploy", "Bring a release live, prove it, or roll back."),
+        "image": ("image:image", "A release as a container image."),
         "status": ("slots:status", "What is really served, slot by slot."),
         "rollback": ("slots:rollback", "Back to the last verified release."),
         "remove": ("slots:remove", "Take a slot down."),
