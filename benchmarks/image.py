@@ -2,9 +2,10 @@
 
     sudo python -P -m benchmarks.image [--rounds 3]
 
-Both build on the same Debian base, install the same lock, and push to a docker-registry of their own on loopback. first:
-nothing is cached (uv's and pip's caches of wheels are the machine's: uv's is emptied, pip is told to keep none). new
-model: another model on the old environment. no change: the same again. Needs what scripts/containers.py installs.
+Both build on the same Debian base, install the same lock, and push to a docker-registry of their own on loopback.
+first: nothing is cached (uv's cache is emptied, pip is told to keep none). new model: another model on the old
+environment. no change: the same again. "as a process" has Python's start and imports in it, which a run has behind it
+when it comes to the image. Needs what scripts/containers.py installs.
 """
 
 from __future__ import annotations
@@ -17,16 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from deployers.wrapping import image
-from deployers.wrapping.bundle import Bundle
+from deployers.wrapping.bundle import Bundle, load
 from deployers.wrapping.image import ImageSettings, Registries
-from tests.wrapping import models
 from tests.wrapping.images import parts
 
 DOCKERFILE = """\
@@ -45,19 +42,23 @@ CASES = ("first", "new model", "no change")
 
 
 def main() -> None:
-    """Play the three cases on both sides, in turns, and print medians."""
+    """Play the three cases on every side, and print medians."""
+    from rich.console import Console
+    from rich.table import Table
+
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rounds", type=int, default=3, help="new models and repetitions on each side")
     rounds = options.parse_args().rounds
-    with tempfile.TemporaryDirectory(prefix="tagboat-benchmark-", dir=parts.roomy(Path("/tmp"))) as name:
+    with tempfile.TemporaryDirectory(prefix="tagboat-benchmark-", dir="/var/tmp") as name:  # a disk, as runners have
         folder = Path(name)
         bundles = [bundle_of(folder, seed) for seed in range(rounds + 1)]
         with parts.docker_registry(folder / "a") as ours, parts.docker_registry(folder / "b") as theirs:
             base = parts.debian_base()
             for registry in (ours, theirs):
                 parts.copy(f"oci:{base}:it", f"docker://{registry.host}/library/{parts.SLIM}")
-            sides = {
-                "tagboat": Tagboat(folder, ours).deploy,
+            sides: dict[str, Callable[[Bundle], int]] = {
+                "tagboat": Tagboat(folder, ours, "one").deploy,
+                "tagboat, as a process": Tagboat(folder, ours, "two").deploy_as_a_process,
                 "podman": Podman(folder, theirs, base).deploy,
             }
             table = Table(title="seconds and bytes, medians", box=None)
@@ -84,33 +85,32 @@ def measured(deploy: Callable[[Bundle], int], bundles: list[Bundle]) -> dict[str
 
 
 class Tagboat:
-    """Our side: each deployment in a process of its own, as a run is."""
+    """Our side; every deployment connects to the registry anew."""
 
-    def __init__(self, folder: Path, registry: parts.RealRegistry) -> None:
-        self.cache = folder / "cache-of-images"
-        self.environment = {**os.environ, "UV_CACHE_DIR": str(folder / "uv-of-images")}
+    def __init__(self, folder: Path, registry: parts.RealRegistry, name: str) -> None:
+        self.cache = folder / f"cache-{name}"
+        self.environment = {**os.environ, "UV_CACHE_DIR": str(folder / f"uv-{name}")}
         self.base = f"{registry.plain}/library/{parts.SLIM}"
-        self.repository = f"{registry.plain}/acme/iris"
-        self.registry = registry
+        self.repository = f"{registry.plain}/acme/{name}"
 
     def deploy(self, bundle: Bundle) -> int:
-        """Build and push; the bytes that the registry got."""
-        before = self.registry.stored()
+        """Build and push; the bytes that were sent."""
+        return deployed(bundle, self.base, self.repository, self.cache, self.environment)
+
+    def deploy_as_a_process(self, bundle: Bundle) -> int:
+        """The same from the command line."""
         command = [sys.executable, "-P", "-m", "benchmarks.image", "--one", str(bundle.folder), self.base,
                    self.repository, str(self.cache)]  # fmt: skip
-        subprocess.run(command, check=True, env=self.environment)
-        return self.registry.stored() - before
+        return int(subprocess.run(command, check=True, env=self.environment, capture_output=True, text=True).stdout)
 
 
-def one(folder: str, base: str, repository: str, cache: str) -> None:
-    """One build and push, as the process that `Tagboat` times."""
-    from deployers.wrapping.bundle import load
-
-    bundle = load(Path(folder))
-    with Registries() as registries:
-        made = image.build(bundle, ImageSettings(base=base), registries=registries, cache=Path(cache),
-                           environment=os.environ)  # fmt: skip
-        image.push(made, repository, registries=registries, environment=os.environ)
+def deployed(bundle: Bundle, base: str, repository: str, cache: Path, environment: Mapping[str, str]) -> int:
+    """Build and push; the bytes that were sent."""
+    with Registries(environment) as registries:
+        made = image.build(
+            bundle, ImageSettings(base=base), registries=registries, cache=cache, environment=environment
+        )
+        return image.push(made, repository, registries=registries, environment=environment).sent
 
 
 class Podman:
@@ -148,6 +148,8 @@ def bundle_of(folder: Path, seed: int) -> Bundle:
     from sklearn.datasets import load_breast_cancer
     from sklearn.ensemble import RandomForestClassifier
 
+    from tests.wrapping import models
+
     place = folder / f"model-{seed}"
     place.mkdir()
     features, labels = load_breast_cancer(return_X_y=True)
@@ -157,6 +159,7 @@ def bundle_of(folder: Path, seed: int) -> Bundle:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        one(*sys.argv[2:])
+        folder, base, repository, cache = sys.argv[2:]
+        print(deployed(load(Path(folder)), base, repository, Path(cache), os.environ))
     else:
         main()

@@ -268,6 +268,15 @@ class Deployer(abc.ABC):
     def plan(self, release: Release, bundle: Bundle) -> Plan:
         """Say what apply would change. Reads only."""
 
+    def push_ahead(self, bundle: Bundle) -> str:  # noqa: ARG002 - for those that have something to bring
+        """Bring what a release of the bundle will need to where the target takes it from, such as an image registry.
+
+        Asked when a version is registered and its preflight has passed, so that the assignment only rolls out; changes
+        nothing that serves, and doing it twice does nothing. Returns what was done, or nothing where there is nothing
+        to bring. Raises `ConfigurationError` where the release could never run on this target.
+        """
+        return ""
+
     @abc.abstractmethod
     def apply(self, plan: Plan) -> Iterator[Step]:
         """Carry out a plan, step by step; each step is idempotent and may be the last one.

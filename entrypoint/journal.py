@@ -34,7 +34,7 @@ class Journal:
         """A step of the pipeline; told when it is done, and timed."""
         begun = self.stopwatch()
         yield
-        self._done(name, detail, self.stopwatch() - begun)
+        self.add(name, detail, self.stopwatch() - begun)
 
     def follow(self, steps: Iterator[Step]) -> Iterator[Step]:
         """A deployer's steps, told and timed as they are done; what is done between two steps counts for none."""
@@ -44,7 +44,7 @@ class Journal:
             if step is None:
                 return
             if step.progress is None:
-                self._done(step.name, step.detail, self.stopwatch() - begun)
+                self.add(step.name, step.detail, self.stopwatch() - begun)
             else:
                 self.progress.step(step.name, step.detail, progress=step.progress)
             yield step
@@ -54,6 +54,7 @@ class Journal:
         self.warnings.append(text)
         self.progress.warn(text)
 
-    def _done(self, name: str, detail: str, seconds: float) -> None:
+    def add(self, name: str, detail: str, seconds: float) -> None:
+        """A step that is done and was timed already."""
         self.timings.append(Timing(name=name, seconds=seconds, detail=detail))
         self.progress.step(name, detail, seconds=seconds)

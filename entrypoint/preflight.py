@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from deployers.errors import TagboatError
+from deployers.errors import TagboatError, UnreachableError
 from deployers.local.preflight import Preflight as Trial
+from deployers.wrapping.bundle import Bundle
 from entrypoint.journal import Journal
 from entrypoint.preparation import prepare
 from entrypoint.registry.policy import check_policies
@@ -14,7 +15,7 @@ from entrypoint.workspace import Workspace
 
 
 def preflight(workspace: Workspace, registered: Resolution) -> Preflight:
-    """Download, scan, wrap, start, ask, take down. Nothing is deployed; what was built stays cached for later."""
+    """Download, scan, wrap, start, ask, take down. Nothing is deployed; what was built stays for later."""
     journal = Journal(workspace.progress)
     digest = None
     failure = None
@@ -27,6 +28,8 @@ def preflight(workspace: Workspace, registered: Resolution) -> Preflight:
                 trial.wait_until_ready()
             with journal.step("verify", "before any assignment"):
                 verify(trial.call, trial.release_id, workspace.smoke(registered.artifact), workspace.read_input)
+        if not workspace.dry_run:
+            push_ahead(workspace, registered, bundle, journal)
     except TagboatError as error:
         failure = Failure.of(error)
     return Preflight(
@@ -40,3 +43,20 @@ def preflight(workspace: Workspace, registered: Resolution) -> Preflight:
         warnings=tuple(journal.warnings),
         failure=failure,
     )
+
+
+def push_ahead(workspace: Workspace, registered: Resolution, bundle: Bundle, journal: Journal) -> None:
+    """Bring the bundle to every target that the artifact may come to, so that its assignment only rolls out.
+
+    A target that does not answer now is asked again by the assignment; one that could never run it fails the preflight.
+    """
+    slots = workspace.slots_of([(registered.artifact, stage) for stage in workspace.stages])
+    for target in sorted({slot.target for slot in slots}):
+        begun = journal.stopwatch()
+        try:
+            done = workspace.deployer(target).push_ahead(bundle)
+        except UnreachableError as error:
+            journal.warn(f"{target}: nothing was pushed ahead: {error.message}")
+            continue
+        if done:
+            journal.add("push ahead", f"{target}: {done}", journal.stopwatch() - begun)

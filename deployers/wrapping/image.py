@@ -159,14 +159,15 @@ def push(
         files = model_layer.model_files(image.bundle)
         sent += model_store.upload(image.bundle.folder / "model", files, str(image.settings.model_store), environment)
     pushed = pushing.push(
-        image.document, image.media_type, image.images, name, tags=(tag_of(image.inputs), *tags), registries=registries,
-        store=image.store, step=step,
-    )  # fmt: skip
+        image.document, image.media_type, image.images, name, registries=registries, store=image.store, step=step
+    )
     step("attachments")
     for content, media_type, subject in documents_of(image, name, attached):
         sent += referrers.attach(content, media_type, subject, name, registry, image.store)
     if attached.key is not None:
         sent += signing.sign(pushed.name, attached.key, registry, image.store)
+    # Last, since `find` takes what it finds under a tag for complete.
+    sent += pushing.tag(image.document, image.media_type, pushed.name, (tag_of(image.inputs), *tags), registry)
     return Pushed(
         name=pushed.name, sent=pushed.sent + sent, mounted=pushed.mounted, unchanged=pushed.unchanged and sent == 0
     )

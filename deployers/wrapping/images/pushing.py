@@ -1,7 +1,7 @@
 """Push an image to a repository: what is there already is not sent, what a neighbour has is mounted, the rest is sent.
 
-The order keeps a repository whole at every moment: blobs, then manifests, then the index, then tags. A push that was
-killed is run again, and goes on.
+The order keeps a repository whole at every moment: blobs, then manifests, then the index, then what is attached, then
+tags, so that whatever a tag names is complete. A push that was killed is run again, and goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from deployers.wrapping.images.assembly import PlatformImage
 from deployers.wrapping.images.connections import Registries
 from deployers.wrapping.images.documents import MANIFEST, digest
 from deployers.wrapping.images.names import ImageName
+from deployers.wrapping.images.registry import Registry
 from deployers.wrapping.images.store import Store
 from deployers.wrapping.images.uploads import BlobSource, FileBlob, RegistryBlob, Upload
 
@@ -41,12 +42,11 @@ def push(
     images: Sequence[PlatformImage],
     repository: ImageName,
     *,
-    tags: Iterable[str],
     registries: Registries,
     store: Store,
     step: Callable[[str], None],
 ) -> Pushed:
-    """Push an image and its tags. ``document``: the index, or the only manifest. ``step``: told what is being done."""
+    """Push an image under its digest. ``document``: the index, or the only manifest. ``step``: told what is done."""
     registry = registries.of(repository)
     name = repository.at(digest=digest(document))
     upload = Upload(registry, repository.repository)
@@ -62,12 +62,17 @@ def push(
                 sent += len(image.manifest)
         registry.put_manifest(name, document, media_type)
         sent += len(document)
-    for tag in tags:
-        if registry.digest_of(repository.at(tag=tag)) != name.digest:
-            registry.put_manifest(repository.at(tag=tag), document, media_type)
-            sent += len(document)
-            unchanged = False
     return Pushed(name=name, sent=sent + upload.sent, mounted=upload.mounted, unchanged=unchanged)
+
+
+def tag(document: bytes, media_type: str, name: ImageName, tags: Iterable[str], registry: Registry) -> int:
+    """Give a pushed image its tags; returns the bytes that were sent."""
+    sent = 0
+    for one in tags:
+        if registry.digest_of(name.at(tag=one)) != name.digest:
+            registry.put_manifest(name.at(tag=one), document, media_type)
+            sent += len(document)
+    return sent
 
 
 def blobs(

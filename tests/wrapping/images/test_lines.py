@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deployers.errors import ConfigurationError, RefusedError, UnreachableError
+from deployers.errors import ConfigurationError, RefusedError, TagboatError, UnreachableError
+from deployers.wrapping import image
 from deployers.wrapping.bundle import Bundle
 from deployers.wrapping.images import documents, names, uploads
 from deployers.wrapping.images.connections import Registries
@@ -161,10 +162,24 @@ def test_a_push_that_was_killed_is_finished_by_the_next_with_little_sent_twice(
     made = yard.build(small(tmp_path, bundle.lock, model={"iris.joblib": model}))
     repository = f"{line.plain}/acme/killed"
     line.faults = [Fault("PUT", "manifests/", times=99, status=400)]
-    with pytest.raises(Exception, match="400"):
+    with pytest.raises(TagboatError, match="400"):
         yard.push(made, repository)
     line.faults = []
     assert yard.push(made, repository).sent < 30_000
+
+
+def test_what_is_found_by_its_inputs_is_whole_whatever_was_killed_before(
+    yard: Yard, bundle: Bundle, line: Line
+) -> None:
+    made = yard.build(bundle)
+    repository = f"{line.plain}/acme/whole"
+    line.faults = [Fault("PUT", "manifests/sha256", spared=2, times=99, status=400)]  # the attachments
+    with pytest.raises(TagboatError, match="400"):
+        yard.push(made, repository)
+    assert image.find(bundle, repository, made.settings, registries=yard.registries) is None
+    line.faults = []
+    yard.push(made, repository)
+    assert image.find(bundle, repository, made.settings, registries=yard.registries) is not None
 
 
 def test_a_refusal_says_how_to_log_in_and_shows_nothing_of_the_address(yard: Yard, bundle: Bundle, line: Line) -> None:

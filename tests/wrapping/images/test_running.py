@@ -78,13 +78,17 @@ def pulled(pushed: tuple[Image, Pushed], podman: parts.Podman) -> str:
     return pushed[1].reference
 
 
-def test_it_serves_as_a_pod_runs_it(pulled: str, podman: parts.Podman) -> None:
+@pytest.mark.parametrize("command", [(), ("serve",)], ids=["as a pod runs it", "as SageMaker runs it"])
+def test_it_serves_with_nothing_but_its_own_command(
+    pulled: str, podman: parts.Podman, command: tuple[str, ...]
+) -> None:
     port = free_port()
-    with podman.running(pulled, "serve", "/opt/tagboat/bundle", "--host", "127.0.0.1", "--port", str(port),
-                        options=[*POD, "--env", "TAGBOAT_RELEASE=r1"]) as container:  # fmt: skip
+    told = ("--env", "TAGBOAT_RELEASE=r1", "--env", f"SAGEMAKER_BIND_TO_PORT={port}")
+    with podman.running(pulled, *command, options=[*(() if command else POD), *told]) as container:
         status, answer = predicted(podman, container, port)
         assert (status, answer["predictions"], answer["release"]) == (200, [2], "r1")
-        assert podman("exec", container, "cat", "/proc/1/status").split("Uid:")[1].split()[0] == "10001"
+        user = podman("exec", container, "cat", "/proc/1/status").split("Uid:")[1].split()[0]
+        assert user == ("0" if command else "10001")
 
 
 def test_its_environment_is_a_real_one_with_pth_files_and_metadata(pulled: str, podman: parts.Podman) -> None:
@@ -117,7 +121,8 @@ def test_an_archive_is_loaded_and_serves_the_same(
     image.save_archive(pushed[0], file, registries=real_yard.registries, name="docker.io/acme/iris:v1")
     assert "docker.io/acme/iris:v1" in podman("load", "--quiet", "--input", str(file))
     port = free_port()
-    with podman.running("docker.io/acme/iris:v1", "serve", "/opt/tagboat/bundle", "--port", str(port)) as container:
+    told = ("--env", f"SAGEMAKER_BIND_TO_PORT={port}")
+    with podman.running("docker.io/acme/iris:v1", options=told) as container:
         assert predicted(podman, container, port)[1]["predictions"] == [2]
 
 
