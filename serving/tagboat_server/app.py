@@ -12,7 +12,7 @@ from tagboat_server.errors import Rejection
 from tagboat_server.execution import NeverBegunError
 from tagboat_server.logs import Log
 from tagboat_server.metrics import Metrics
-from tagboat_server.protocols.base import Context, Request, Response, Route
+from tagboat_server.protocols.base import COUNTED, Context, Request, Response, Route
 from tagboat_server.protocols.pages import routes as page_routes
 from tagboat_server.spans import Spans
 from tagboat_server.tracing import CURRENT
@@ -20,9 +20,6 @@ from tagboat_server.tracing import CURRENT
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-COUNTED = {400, 413, 415, 422}
-"""Refusals that are the sender's: they are counted by reason and column."""
 
 GONE = 499
 """What is counted and logged for a request whose client has left; nginx's number."""

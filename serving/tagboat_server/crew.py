@@ -42,6 +42,7 @@ class Crew:
         self.coming: set[int] = set()
         self.unclaimed: dict[int, int] = {}
         self.failure: Optional[ServerError] = None
+        self.grpc: Optional[tuple[str, int]] = None
         self.may_fork = parentage.adopt_orphans()
         self.restarts = Restarts()
         self.balance = Balance(shared / PLACES_FILE)
@@ -124,7 +125,7 @@ class Crew:
         self.members.append(member)
         self.watch(member.line)
         self.log.event("worker-started", worker=number, pid=pid)
-        member.greet(self.shared)
+        member.greet(self.shared, self.grpc)
         self.joined(member)
         status = self.unclaimed.pop(pid, None)
         if status is not None:

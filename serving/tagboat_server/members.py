@@ -70,10 +70,13 @@ class Member:
         """What the control socket tells of it."""
         return {"worker": self.number, "pid": self.pid, "ready": self.ready, "since": self.started}
 
-    def greet(self, shared: Path) -> None:
-        """Say the first word, for which it waits. ``shared``: the folder of what all workers write into."""
+    def greet(self, shared: Path, grpc: Optional[tuple[str, int]]) -> None:
+        """Say the first word, for which it waits.
+
+        ``shared``: the folder of what all workers write into; ``grpc``: the host and port where all answer gRPC.
+        """
         with contextlib.suppress(OSError):
-            send(self.line.line, {"supervisor": os.getpid(), "shared": str(shared)})
+            send(self.line.line, {"supervisor": os.getpid(), "shared": str(shared), "grpc": grpc})
 
     def listen(self, listener: socket.socket) -> concurrent.futures.Future[Document]:
         """Have it accept there."""

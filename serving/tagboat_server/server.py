@@ -21,7 +21,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, Protocol, Union
 
 import uvicorn
 
@@ -32,6 +32,22 @@ from tagboat_server.listening import BACKLOG, address_of
 from tagboat_server.logs import Log
 from tagboat_server.spec import Settings
 from tagboat_server.state import State
+
+
+class Remote(Protocol):
+    """A server of another protocol, on a port of its own. ``address``: where it accepts, once it does."""
+
+    address: str
+
+    async def open(self, limit: Callable[[], int]) -> str:
+        """Accept, at most ``limit()`` connections; gives the address. Raises `ListenError`."""
+
+    async def drain(self, grace: float) -> None:
+        """Accept no more, and let all clients go within ``grace`` seconds."""
+
+    async def close(self) -> None:
+        """End at once what is left."""
+
 
 Accepting = Union[asyncio.AbstractServer, Acceptor]
 """What accepts on one listening socket."""
@@ -69,6 +85,7 @@ class Server(uvicorn.Server):
         self.listeners: dict[str, socket.socket] = {}
         self.accepting: dict[str, Accepting] = {}
         self.balance: Optional[Balance] = None
+        self.remote: Optional[Remote] = None
         self.draining: Optional[asyncio.Task[None]] = None
         self.each_tick: list[Callable[[], None]] = []
         self.beat = time.monotonic()
@@ -115,16 +132,28 @@ class Server(uvicorn.Server):
         await self.main_loop()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
+        if self.remote is not None:
+            await self.remote.close()
         await self.turns()
 
     async def listen(self, listener: socket.socket) -> str:
-        """Accept on a bound socket; returns its address. Raises `ListenError`."""
+        """Accept on a bound socket; returns its address. Raises `ListenError`.
+
+        gRPC opens with the first TCP socket: on a private one the server may still be on trial.
+        """
         if self.state.draining:
             raise ListenError("this server drains")
         address = address_of(listener)
         if address in self.accepting:
             listener.close()
             return address
+        if self.remote is not None and listener.family != socket.AF_UNIX and not self.remote.address:
+            try:
+                opened = await self.remote.open(self.connection_limit)
+            except ListenError:
+                listener.close()
+                raise
+            self.log.event("listening", address=opened)
         listener.setblocking(False)
         kept = listener.dup()
         try:
@@ -191,10 +220,17 @@ class Server(uvicorn.Server):
         if self.settings.drain_delay:
             await asyncio.sleep(min(self.settings.drain_delay, grace))
         await self.stop_accepting()
+        remote = self.loop.create_task(self.drain_remote(deadline - self.loop.time()))
         while self.server_state.connections and self.loop.time() < deadline and not self.should_exit:  # noqa: ASYNC110
             await asyncio.sleep(TICK)  # uvicorn tells nobody when a connection goes
+        await remote
         self.log.event("drained", cut=len(self.server_state.connections) or None)
         self.should_exit = True
+
+    async def drain_remote(self, grace: float) -> None:
+        """Let the clients of gRPC go."""
+        if self.remote is not None:
+            await self.remote.drain(max(0.0, grace))
 
     async def stop_accepting(self) -> None:
         """Take what is queued, and close our copies of the listening sockets."""

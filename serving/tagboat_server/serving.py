@@ -21,6 +21,7 @@ from tagboat_server.codecs import decoder_for
 from tagboat_server.control import Control, OneServer
 from tagboat_server.errors import ModelError
 from tagboat_server.execution import Execution
+from tagboat_server.grpc_port import Address, GrpcPort
 from tagboat_server.listening import Addresses
 from tagboat_server.logs import Log, take_over
 from tagboat_server.model import LoadedModel
@@ -40,6 +41,7 @@ def run(
     tcp: Optional[tuple[str, int]],
     uds: Optional[Path],
     control: Optional[Path],
+    host: str,
 ) -> int:
     """Bind, load, serve, drain; returns the exit code. Raises `ServerError` when it cannot start."""
     log = Log(access=settings.access_log)
@@ -47,11 +49,11 @@ def run(
     own = OneServer(state)
     told: Optional[Control] = None
     # Addresses first: one that is taken should fail before a model is loaded.
-    with Addresses(tcp, uds) as addresses:
+    with Addresses(tcp, uds) as addresses, GrpcPort(host, settings, identity) as grpc_port:
         try:
             if control is not None:
                 told = Control(control, own)
-            serving = build(prepare(folder, bundle, log), state, settings, log)
+            serving = build(prepare(folder, bundle, log), state, settings, log, grpc=grpc_port.address)
             own.server = serving.server
             serving.live(addresses.listeners, (signal.SIGTERM, signal.SIGINT))
         finally:
@@ -114,13 +116,26 @@ def prepare(folder: Path, bundle: Bundle, log: Log) -> Prepared:
 
 
 def build(
-    prepared: Prepared, state: State, settings: Settings, log: Log, *, balance: Optional[Balance] = None
+    prepared: Prepared,
+    state: State,
+    settings: Settings,
+    log: Log,
+    *,
+    grpc: Optional[Address] = None,
+    balance: Optional[Balance] = None,
 ) -> Serving:
-    """The server of a loaded model. ``balance``: it is one of several workers; the metrics are those of all."""
+    """The server of a loaded model. ``grpc``: where it answers gRPC too.
+
+    ``balance``: it is one of several workers; the metrics are those of all.
+    """
     take_over(log)
     spans = spans_for(state.identity, os.environ, log)
     app, execution, metrics = assemble(prepared.model, prepared.sample, state.identity, settings, state, log, spans)
     server = Server(app, state, settings, log)
+    if grpc is not None:
+        from tagboat_server.protocols.open_inference.remote import RemoteServer
+
+        server.remote = RemoteServer(app.context, metrics, log, grpc)
     state.patience = settings.request_timeout
     state.stuck_for = lambda: max(execution.stuck_for(), server.stalled_for())
     watched: dict[str, Callable[[], float]] = {

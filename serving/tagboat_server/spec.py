@@ -97,6 +97,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """Whether a MLEM model's methods are shown as ``mlem serve`` shows them by default, or under their own names."""
     default_accept: DefaultAccept = "auto"
     """What ``/invocations`` answers where no type is asked for; ``auto``: JSON, and JSON lines to JSON lines."""
+    grpc_port: Optional[int] = None
+    """A TCP port for gRPC beside HTTP's, on the same host; 0 for any. None: no gRPC."""
     access_log: bool = True
     """A line of JSON on stderr for every request."""
 
@@ -110,6 +112,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         for name in ("request_timeout", "header_timeout", "body_timeout", "keep_alive"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name.replace('_', '-')}` must be more than 0")
+        if self.grpc_port is not None and not 0 <= self.grpc_port <= 65535:
+            raise ValueError("`grpc-port` must be from 0 to 65535")
         if self.drain < 0 or self.drain_delay < 0:
             raise ValueError("`drain` and `drain-delay` must not be negative")
 

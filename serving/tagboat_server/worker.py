@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from typing import Optional
 
 import msgspec
 
@@ -15,6 +16,7 @@ from tagboat_server import metrics_sharing, parentage
 from tagboat_server.balance import Balance
 from tagboat_server.channel import Document, receive
 from tagboat_server.control import OneServer, converse
+from tagboat_server.grpc_port import Address
 from tagboat_server.logs import Log
 from tagboat_server.members import PLACES_FILE
 from tagboat_server.serving import Prepared, build
@@ -31,6 +33,7 @@ class Worker:
         self.settings = settings
         self.state = State(identity)
         self.shared = Path()
+        self.grpc: Optional[Address] = None
         self.log = Log(access=settings.access_log, worker=number)
 
     def live(self, model: Prepared) -> None:
@@ -60,13 +63,19 @@ class Worker:
         word = msgspec.json.decode(first, type=Document)
         parentage.die_with(word["supervisor"], self.line)
         self.shared = Path(word["shared"])
+        self.grpc = tuple(word["grpc"]) if word["grpc"] else None
         metrics_sharing.share(self.shared, self.number)
         return rest, descriptors
 
     def serve(self, model: Prepared, waiting: bytes, descriptors: list[int]) -> None:
         """Build the server, and answer the supervisor as soon as it lives."""
         serving = build(
-            model, self.state, self.settings, self.log, balance=Balance(self.shared / PLACES_FILE, self.number)
+            model,
+            self.state,
+            self.settings,
+            self.log,
+            grpc=self.grpc,
+            balance=Balance(self.shared / PLACES_FILE, self.number),
         )
         own = OneServer(self.state)
         own.server = serving.server

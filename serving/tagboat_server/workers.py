@@ -26,6 +26,7 @@ from tagboat_server.channel import Document
 from tagboat_server.control import PATIENCE, Control
 from tagboat_server.crew import Crew
 from tagboat_server.errors import ListenError
+from tagboat_server.grpc_port import GrpcPort
 from tagboat_server.listening import Addresses, address_of
 from tagboat_server.logs import Log
 from tagboat_server.members import Member
@@ -58,12 +59,17 @@ def run(
     tcp: Optional[tuple[str, int]],
     uds: Optional[Path],
     control: Optional[Path],
+    host: str,
 ) -> int:
     """Bind, load, serve by ``count`` workers, drain; gives the exit code. Raises `ServerError` when it cannot start."""
     log = Log(access=settings.access_log)
-    with Addresses(tcp, uds) as addresses, tempfile.TemporaryDirectory(prefix="tagboat-") as shared:
+    with contextlib.ExitStack() as held:
+        addresses = held.enter_context(Addresses(tcp, uds))
+        grpc_port = held.enter_context(GrpcPort(host, settings, identity))
+        shared = held.enter_context(tempfile.TemporaryDirectory(prefix="tagboat-"))
         supervisor = Supervisor(identity, settings, addresses.listeners, log)
         crew = Crew(folder, count, Path(shared), log, supervisor.joined)
+        crew.grpc = grpc_port.address
         told = Control(control, supervisor) if control is not None else None
         try:
             supervisor.live(crew)

@@ -35,6 +35,9 @@ RESERVED = {
 }
 """First parts of paths that no method takes: a method of such a name stands under ``/methods/`` alone."""
 
+COUNTED = {400, 413, 415, 422}
+"""Refusals that are the sender's: they are counted by reason and column."""
+
 
 class Request(NamedTuple):
     """A request that has arrived whole. ``path`` is percent-decoded; header names are in lower case."""

@@ -1,0 +1,281 @@
+"""The protocol over gRPC: ``inference.GRPCInferenceService``, for the same models and in the same event loop."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+import time
+from collections.abc import Awaitable
+from typing import Any, Callable, NamedTuple, Optional
+
+from tagboat_server import __version__
+from tagboat_server.errors import ListenError, Rejection
+from tagboat_server.grpc_port import bind_shared
+from tagboat_server.listening import BACKLOG, address_of
+from tagboat_server.logs import Log
+from tagboat_server.metrics import Metrics
+from tagboat_server.protocols.base import COUNTED, Context
+from tagboat_server.protocols.open_inference import SERVER, remote_tensors
+from tagboat_server.protocols.open_inference.documents import refuse_twice
+from tagboat_server.protocols.open_inference.messages import SERVICE, classes
+from tagboat_server.protocols.open_inference.models import Model, absent, models_of
+from tagboat_server.protocols.open_inference.refusing import message_of
+from tagboat_server.relay import Relay
+from tagboat_server.spec import Settings
+
+CODES = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    413: "RESOURCE_EXHAUSTED",
+    422: "INVALID_ARGUMENT",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""A refusal's status in gRPC's words; INTERNAL for any other."""
+
+LABEL = "grpc"
+"""The label in metrics of what is no call of the model."""
+
+
+class Answered(NamedTuple):
+    """An answer, and what is counted and logged of it."""
+
+    message: Any
+    label: str = LABEL
+    rows: Optional[int] = None
+
+
+class Service:
+    """The service's methods. The metrics and the access log count them as requests, by HTTP's statuses."""
+
+    def __init__(self, context: Context, metrics: Metrics, log: Log) -> None:
+        self.context = context
+        self.state = context.state
+        self.metrics = metrics
+        self.log = log
+        self.models = models_of(context)
+        self.classes = classes()
+        self.methods: dict[str, Callable[[Any], Awaitable[Answered]]] = {
+            "ServerLive": self.server_live,
+            "ServerReady": self.server_ready,
+            "ModelReady": self.model_ready,
+            "ServerMetadata": self.server_metadata,
+            "ModelMetadata": self.model_metadata,
+            "ModelInfer": self.infer,
+        }
+        release = context.identity.release
+        self.headers = (("x-tagboat-release", release),) if release else ()
+
+    def handler(self) -> Any:
+        """What a server of grpcio's is given."""
+        import grpc
+
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {name: grpc.unary_unary_rpc_method_handler(functools.partial(self.answer, name)) for name in self.methods},
+        )
+
+    async def answer(self, name: str, body: bytes, call: Any) -> bytes:
+        """Answer one call: bytes to bytes."""
+        started = time.perf_counter()
+        status, label, rows = 499, LABEL, None
+        call.set_trailing_metadata(self.headers)
+        try:
+            answered = await self.methods[name](self.parsed(f"{name}Request", body))
+            status, label, rows = 200, answered.label, answered.rows
+            made: bytes = answered.message.SerializeToString()
+        except Rejection as rejection:
+            status, label = rejection.status, self.counted(rejection)
+            await self.abort(call, rejection)
+            raise
+        except Exception as error:
+            status = 500
+            self.log.failure("grpc-failed", error)
+            await self.abort(call, Rejection(500, "the server failed"))
+            raise
+        finally:
+            seconds = time.perf_counter() - started
+            self.metrics.answered(label, status, seconds)
+            if self.log.access:
+                self.log.request(line_of(name), status, seconds, rows, self.context.identity.release)
+        return made
+
+    async def abort(self, call: Any, rejection: Rejection) -> None:
+        """End a call with a refusal. Raises what grpcio wants raised."""
+        import grpc
+
+        code = getattr(grpc.StatusCode, CODES.get(rejection.status, "INTERNAL"))
+        await call.abort(code, message_of(rejection), self.headers)
+
+    def counted(self, rejection: Rejection) -> str:
+        """Count a refusal that is the sender's; gives the label of what refused it."""
+        refused = getattr(rejection, "call", None)
+        label = refused.name if refused is not None else LABEL
+        if rejection.status in COUNTED:
+            field = refused.field_of(rejection.path) if refused is not None else None
+            self.metrics.refuse(label, rejection.reason, field)
+        return label
+
+    def parsed(self, name: str, body: bytes) -> Any:
+        """A request's message. Raises `Rejection` 400 for what is none."""
+        message = self.classes[name]()
+        try:
+            message.ParseFromString(body)
+        except Exception as error:  # noqa: BLE001 - each version and implementation of protobuf raises its own
+            raise Rejection(400, f"this is no {name}: {error}", reason="document") from None
+        return message
+
+    def model(self, name: str, version: str) -> Model:
+        """The model of a name and a version, which may be empty. Raises `Rejection` 404."""
+        model = self.models.get(name)
+        if model is None or (version and version not in model.versions):
+            raise absent(self.models, name, version)
+        return model
+
+    async def server_live(self, _: Any) -> Answered:
+        """Whether the process is worth keeping."""
+        return Answered(self.classes["ServerLiveResponse"](live=self.state.alive))
+
+    async def server_ready(self, _: Any) -> Answered:
+        """Whether new requests are welcome."""
+        return Answered(self.classes["ServerReadyResponse"](ready=self.state.ready))
+
+    async def model_ready(self, request: Any) -> Answered:
+        """Whether a model is here and may be asked."""
+        try:
+            ready = self.model(request.name, request.version).state.ready
+        except Rejection:
+            ready = False
+        return Answered(self.classes["ModelReadyResponse"](ready=ready))
+
+    async def server_metadata(self, _: Any) -> Answered:
+        """The server's name and version."""
+        return Answered(self.classes["ServerMetadataResponse"](name=SERVER, version=__version__))
+
+    async def model_metadata(self, request: Any) -> Answered:
+        """A model's inputs and outputs."""
+        model = self.model(request.name, request.version)
+        message = self.classes["ModelMetadataResponse"](
+            name=model.name,
+            versions=model.versions[:1],
+            platform=model.platform,
+            inputs=[tensor._asdict() for tensor in model.inputs],
+            outputs=[tensor._asdict() for tensor in model.outputs],
+        )
+        return Answered(message)
+
+    async def infer(self, request: Any) -> Answered:
+        """The model's answer."""
+        model = self.model(request.model_name, request.model_version)
+        call = model.call
+        try:
+            size = request.ByteSize()
+            arrays = await call.apart(size, self.taken, request)
+            given = await call.apart(size, model.fit, arrays)
+            result = await call.run(given)
+            message = await call.apart(getattr(result, "nbytes", 0), self.answered, model, request, result)
+        except Rejection as rejection:
+            rejection.call = call  # type: ignore[attr-defined]
+            raise
+        return Answered(message, call.name, given.rows)
+
+    def taken(self, request: Any) -> dict[str, Any]:
+        """The request's inputs by name."""
+        names = [tensor.name for tensor in request.inputs]
+        if not names:
+            raise Rejection(400, "there are no inputs", path="inputs", reason="missing-column")
+        refuse_twice(names, "inputs")
+        refuse_twice([output.name for output in request.outputs], "outputs")
+        for tensor in (*request.inputs, *request.outputs):
+            for name in tensor.parameters:
+                if name.startswith("shared_memory_") or name == "classification":
+                    message = f"the parameter {name[:50]!r} is of an extension that is not served"
+                    raise Rejection(400, message, path=tensor.name[:100])
+        return dict(remote_tensors.read(request))
+
+    def answered(self, model: Model, request: Any, result: Any) -> Any:
+        """The message of a result, in the form in which the request came."""
+        tensors = model.tensors(result)
+        if request.outputs:
+            for output in request.outputs:
+                if output.name not in tensors:
+                    known = ", ".join(tensors)
+                    message = f"there is no output {output.name[:100]!r}, there is {known[:500]}"
+                    raise Rejection(400, message, path="outputs")
+            tensors = {output.name: tensors[output.name] for output in request.outputs}
+        response = self.classes["ModelInferResponse"](
+            model_name=model.name, model_version=model.version or "", id=request.id
+        )
+        for name, value in model.parameters.items():
+            response.parameters[name].string_param = value
+        remote_tensors.write(response, tensors, raw=bool(request.raw_input_contents))
+        return response
+
+
+def line_of(name: str) -> dict[str, Any]:
+    """A call in the words of the access log."""
+    return {"method": "GRPC", "path": f"/{SERVICE}/{name}"}
+
+
+class RemoteServer:
+    """A server of grpcio's in the running event loop. ``address``: host and port; see `grpc_port`."""
+
+    def __init__(self, context: Context, metrics: Metrics, log: Log, address: tuple[str, int]) -> None:
+        # Here, since it takes a second that nobody should wait for when the server is to listen.
+        import grpc.aio
+
+        self.library = grpc.aio
+        self.service = Service(context, metrics, log)
+        self.settings = context.settings
+        self.where = address
+        self.folder: Optional[tempfile.TemporaryDirectory[str]] = None
+        self.server: Any = None
+        self.relay: Optional[Relay] = None
+        self.address = ""
+
+    async def open(self, limit: Callable[[], int]) -> str:
+        """Accept, at most ``limit()`` connections; gives the address. Raises `ListenError`."""
+        listener = bind_shared(*self.where)
+        self.folder = tempfile.TemporaryDirectory(prefix="tagboat-grpc-")
+        path = f"{self.folder.name}/socket"
+        self.server = self.library.server(
+            options=options_of(self.settings), maximum_concurrent_rpcs=self.settings.concurrency
+        )
+        self.server.add_generic_rpc_handlers((self.service.handler(),))
+        try:
+            self.server.add_insecure_port(f"unix:{path}")
+        except RuntimeError as error:
+            raise ListenError(f"cannot listen for gRPC: {error}", where=path) from None
+        await self.server.start()
+        self.relay = Relay(listener, path, limit)
+        await self.relay.open(BACKLOG)
+        self.address = address_of(listener).replace("http:", "grpc:", 1)
+        return self.address
+
+    async def drain(self, grace: float) -> None:
+        """Accept no more, and let all clients go within ``grace`` seconds."""
+        if self.relay is not None:
+            await self.relay.drain(grace)
+
+    async def close(self) -> None:
+        """End at once what is left."""
+        if self.relay is not None:
+            self.relay.close()
+        if self.server is not None:
+            await self.server.stop(0)
+        if self.folder is not None:
+            self.folder.cleanup()
+
+
+def options_of(settings: Settings) -> list[tuple[str, Any]]:
+    """What bounds grpcio's server."""
+    return [
+        ("grpc.max_receive_message_length", settings.max_body),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", settings.max_header),
+        ("grpc.absolute_max_metadata_size", settings.max_header),
+        ("grpc.max_connection_idle_ms", round(1000 * settings.keep_alive)),
+        ("grpc.server_handshake_timeout_ms", round(1000 * settings.header_timeout)),
+        # Compressed messages are refused, as they are over HTTP: a small one might become a very large one.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
+    ]
