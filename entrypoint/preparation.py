@@ -15,7 +15,7 @@ from deployers.wrapping.locking import Index
 from deployers.wrapping.optimization import Optimize
 from deployers.wrapping.requirements import MAXIMUM_CODE, ModelSources, collect, gather
 from deployers.wrapping.wrap import ScanPolicy, WrapSettings, wrap
-from entrypoint.configuration import Artifact
+from entrypoint.configuration import Artifact, wants_grpc
 from entrypoint.download import Download, Progress, RemoteSettings, download
 from entrypoint.errors import ConfigurationError, RefusedError
 from entrypoint.journal import Journal
@@ -69,7 +69,7 @@ def wrapped(
             version=named[1],
             commit=named[2],
             requirements=needs,
-            settings=_settings(workspace, artifact),
+            settings=_settings(workspace, artifact, named[0]),
             store=workspace.cache / "bundles",
             cache=workspace.cache,
             environment=workspace.request.environment,
@@ -161,7 +161,7 @@ def _code(tree: Tree, listed: tuple[str, ...]) -> Mapping[str, bytes]:
     return found
 
 
-def _settings(workspace: Workspace, artifact: Artifact) -> WrapSettings:
+def _settings(workspace: Workspace, artifact: Artifact, name: str) -> WrapSettings:
     policies = workspace.policies
     return WrapSettings(
         format=artifact.format,
@@ -170,6 +170,7 @@ def _settings(workspace: Workspace, artifact: Artifact) -> WrapSettings:
         scan=ScanPolicy(policies.scan.value),
         allowed_imports=policies.allowed_imports,
         optimize=_optimize(artifact),
+        grpc=wants_grpc(workspace.configuration, name),
     )
 
 

@@ -39,6 +39,7 @@ class WrapSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``format``: None to tell by the files. ``allowed_imports``: modules that a pickle may import besides.
 
     ``optimize``: None to serve the model itself.
+    ``grpc``: the server needs what gRPC needs.
     """
 
     format: str | None = None
@@ -48,6 +49,7 @@ class WrapSettings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_imports: tuple[str, ...] = ()
     base_image: str | None = None
     optimize: optimization.Optimize | None = None
+    grpc: bool = False
 
 
 def _nobody(_: str) -> None:
@@ -184,10 +186,12 @@ def wrap(
 def _server_requirements(
     server: ServerWheel, format_: str, requirements: Requirements, settings: WrapSettings
 ) -> tuple[str, ...]:
-    """What tagboat-server needs for the model: itself, its format's extra, and the one that converts."""
+    """What tagboat-server needs for the model: itself, its format's extra, the one that converts, and gRPC's."""
     extras = [model_formats.EXTRAS[format_]] if format_ in model_formats.EXTRAS else []
     if settings.optimize is not None:
         extras.append(optimization.EXTRA)
+    if settings.grpc:
+        extras.append("grpc")
     return model_formats.needed(server.requirements(*extras), {line.name for line in requirements.lines})
 
 

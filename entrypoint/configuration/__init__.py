@@ -5,6 +5,7 @@ from entrypoint.configuration.layers import (
     StageSettings,
     registration_for,
     settings_for,
+    wants_grpc,
 )
 from entrypoint.configuration.loading import FILE, load, load_if_present, parse
 from entrypoint.configuration.mistakes import InvalidConfigurationError, NoConfigurationError
@@ -24,4 +25,5 @@ __all__ = [
     "parse",
     "registration_for",
     "settings_for",
+    "wants_grpc",
 ]

@@ -72,6 +72,14 @@ def registration_for(configuration: Configuration, artifact: str) -> Registratio
     )
 
 
+def wants_grpc(configuration: Configuration, artifact: str) -> bool:
+    """Whether the artifact's server answers gRPC in any stage: a bundle is the same in all of them."""
+    own = configuration.artifacts.get(artifact, Artifact())
+    stages = [*configuration.stages.values(), *own.stages.values()]
+    layers = [configuration.server, own.server, *(stage.server for stage in stages)]
+    return any(isinstance(layer.grpc_port, int) for layer in layers)
+
+
 Value = TypeVar("Value")
 
 

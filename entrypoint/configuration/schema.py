@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from deployers.settings import Connection, Duration, Settings, Size
-from entrypoint.configuration.remotes import Remote
+from entrypoint.configuration.remotes import Port, Remote
 from entrypoint.configuration.words import (
     JSON,
     REPOSITORY_PATH,
@@ -158,6 +158,10 @@ class Server(Settings, frozen=True, kw_only=True, omit_defaults=True):
             description="What `/invocations` answers where a request asks for no type; `auto` is JSON, and JSON lines "
             "to JSON lines. Default auto."
         ),
+    ] = UNSET
+    grpc_port: Annotated[
+        Port | UnsetType | None,
+        Meta(description="A TCP port for gRPC beside HTTP's, on the same host; brings grpcio along. Default null."),
     ] = UNSET
     access_log: Annotated[bool | UnsetType, Meta(description="A line of JSON for each request. Default true.")] = UNSET
 

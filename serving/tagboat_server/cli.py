@@ -110,7 +110,7 @@ def serve(options: argparse.Namespace) -> int:
             "tcp": (options.host or "127.0.0.1", options.port) if options.port is not None else None,
             "uds": options.uds,
             "control": options.control,
-            "host": options.host,
+            "host": options.host or "127.0.0.1",
         }
         count = workers_of(settings, os.environ)
         if count is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
-from entrypoint.configuration import registration_for, settings_for
+from entrypoint.configuration import registration_for, settings_for, wants_grpc
 
 TEXT = """
 targets: {a: {deployer: local}, b: {deployer: local}}
@@ -67,3 +68,19 @@ def test_the_identity_leaves_out_what_changes_nothing_that_is_served(read):
         {"server": "${env:CLUSTER}"}
     )
     assert one == other == {"server": {"max-body": 2_000_000, "drain": 10.0}, "target": {"server": "${env:CLUSTER}"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("server: {threads: 2}", False),
+        ("server: {grpc-port: 8501}", True),
+        ("artifacts: {iris: {server: {grpc-port: 8501}}}", True),
+        ("artifacts: {rose: {server: {grpc-port: 8501}}}", False),
+        ("stages: {dev: {}}\nartifacts: {iris: {stages: {dev: {server: {grpc-port: 8501}}}}}", True),
+        ("stages: {dev: {server: {grpc-port: 8501}}}", True),
+        ("stages: {dev: {server: {grpc-port: null}}}", False),
+    ],
+)
+def test_a_bundle_can_speak_grpc_where_any_stage_of_its_artifact_does(read, text, wanted):
+    assert wants_grpc(read(text), "iris") is wanted

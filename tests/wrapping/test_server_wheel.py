@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.parser
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,12 @@ def test_an_extra_adds_its_requirements_and_no_other_extras(tmp_path: Path) -> N
     assert "mlem==0.4.14" in mlem
     assert "mlem==0.4.14" not in plain
     assert not any(line.startswith("onnxruntime") for line in mlem)
+
+
+def test_several_extras_add_theirs(tmp_path: Path) -> None:
+    both = server_wheel(tmp_path).requirements("onnx", "grpc")
+    assert {"onnxruntime", "grpcio", "protobuf"} <= {re.split("[^a-z]", line)[0] for line in both}
+    assert not any("extra" in line or line.startswith("mlem") for line in both)
 
 
 def test_an_installation_without_the_wheel_says_so(tmp_path: Path) -> None:
