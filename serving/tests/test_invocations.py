@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import ipc, parquet
 
+from tagboat_server.errors import SettingsError
 from tagboat_server.protocols import media
-from tagboat_server.spec import DefaultAccept
+from tagboat_server.spec import DefaultAccept, read_settings
 
 FLOWER = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 NAMES = list(FLOWER)
@@ -303,9 +304,8 @@ def test_the_default_type_of_answers_can_be_set(serve, forest_bundle):
     server = serve(forest_bundle, settings={"default-accept": "text/csv"})
     assert ask(server, [ROW]).body == b"setosa\n"
     assert ask(server, [ROW], accept="application/json").json == {"predictions": ["setosa"]}
-    failing = serve(forest_bundle, settings={"default-accept": "text/html"}, ready=False)
-    assert failing.wait() == 2
-    assert "default-accept" in failing.log
+    with pytest.raises(SettingsError, match="default-accept"):
+        read_settings({"TAGBOAT_SETTINGS": '{"default-accept": "text/html"}'})
 
 
 def test_what_has_no_form_in_the_wanted_type_is_406(serve, bundle_around, tmp_path):

@@ -48,7 +48,7 @@ def missing(status: int) -> Rejection:
     return Rejection(
         status,
         "Arrow and Parquet need pyarrow, which is not in the model's environment",
-        hint=f"Add {EXTRA} to the model's requirements.",
+        hint=f"Add pyarrow>={'.'.join(map(str, OLDEST))} to the model's requirements; it is what {EXTRA} brings.",
     )
 
 
