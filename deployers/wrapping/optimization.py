@@ -75,7 +75,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     methods: Mapping[str, Figures] = {}
     graph: str | None = None
     sha256: str | None = None
-    numbers: str = "double"
+    numbers: str = ""
     rows: int = 0
     of_sample: int = 0
     alone: bool = False

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import joblib
 import pytest
 
 from deployers.errors import ConfigurationError, RefusedError, ReleaseFailedError
-from deployers.wrapping import bundle, optimization
+from deployers.wrapping import bundle, locking, optimization
+from deployers.wrapping.environment import ensure
 from deployers.wrapping.optimization import Figures, Optimize, Outcome
+from deployers.wrapping.server_wheel import server_wheel
 from deployers.wrapping.wrap import WrapSettings
 from tests.wrapping.models import COMMIT, SKLEARN, requirements, wrapped
 
@@ -164,37 +167,42 @@ def test_model_code_sees_no_secret_while_it_is_converted(shared_cache: Path, tmp
     assert "AWS_SECRET_ACCESS_KEY" not in str(told.value)
 
 
-def test_gradient_boosting_of_a_library_becomes_a_graph_inside_a_pipeline(shared_cache: Path, tmp_path: Path) -> None:
-    """XGBoost compares in float32: the graph that casts behind the scaler is the near one."""
-    import subprocess
+LIBRARIES = (*SKLEARN, "xgboost-cpu==3.2.0", "lightgbm==4.7.0")
+TRAIN = """
+import joblib, sys
+from sklearn.datasets import load_iris
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+import lightgbm, xgboost
+rows, kinds = load_iris(return_X_y=True)
+for name, classifier in (
+    ("cast", xgboost.XGBClassifier(n_estimators=10, n_jobs=1)),
+    ("double", lightgbm.LGBMClassifier(n_estimators=10, n_jobs=1, verbose=-1)),
+):
+    joblib.dump(make_pipeline(StandardScaler(), classifier).fit(rows, kinds), f"{name}/iris.joblib")
+"""
 
-    from deployers.wrapping.requirements import ModelSources, collect
 
-    needs = collect(ModelSources(configured=(*SKLEARN, "xgboost-cpu==3.2.0")))
-    script = (
-        "import joblib\n"
-        "from sklearn.datasets import load_iris; from sklearn.pipeline import make_pipeline\n"
-        "from sklearn.preprocessing import StandardScaler; from xgboost import XGBClassifier\n"
-        "rows, kinds = load_iris(return_X_y=True)\n"
-        "model = make_pipeline(StandardScaler(), XGBClassifier(n_estimators=10, n_jobs=1)).fit(rows, kinds)\n"
-        "joblib.dump(model, 'iris.joblib')\n"
-    )
-    from deployers.wrapping import locking
-    from deployers.wrapping.environment import ensure
-    from deployers.wrapping.server_wheel import server_wheel
-
+def test_gradient_boosting_of_other_libraries_becomes_a_graph_inside_a_pipeline(
+    shared_cache: Path, tmp_path: Path
+) -> None:
+    """XGBoost compares in float32: the graph that casts behind the scaler is the near one. LightGBM compares doubles."""
+    needs = requirements(*LIBRARIES)
     server = server_wheel(shared_cache)
     inputs = locking.LockInputs(lines=needs.lines, server=server.requirements(optimization.EXTRA), python=needs.python,
                                 source="tests")  # fmt: skip
     lock = locking.lock(inputs, cache=shared_cache, environment=os.environ)
     python = ensure(lock, server.path, cache=shared_cache, environment=os.environ)
-    (tmp_path / "model").mkdir()
-    subprocess.run([python.python, "-I", "-c", script], cwd=tmp_path / "model", check=True)
-    made = wrapped(tmp_path / "model", "iris.joblib", needs, shared_cache, store=tmp_path / "store", settings=ONNX)
-    found = made.description.optimized
-    assert found is not None
-    assert found["numbers"] == "cast"
-    assert all(figures["passed"] for figures in found["methods"].values())
+    for numbers in ("cast", "double"):
+        (tmp_path / numbers).mkdir()
+    subprocess.run([python.python, "-I", "-c", TRAIN], cwd=tmp_path, check=True)
+    for numbers in ("cast", "double"):
+        made = wrapped(tmp_path / numbers, "iris.joblib", needs, shared_cache, store=tmp_path / "store", settings=ONNX)
+        found = made.description.optimized
+        assert found is not None
+        assert found["numbers"] == numbers
+        assert list(found["methods"]) == ["predict", "predict_proba"]
+        assert all(figures["passed"] for figures in found["methods"].values())
 
 
 # What is decided about an outcome

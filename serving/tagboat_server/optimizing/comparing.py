@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy
 
+from tagboat_server.exact import Table
 from tagboat_server.optimizing.drawing import Rows, as_request, for_model
 from tagboat_server.optimizing.graphs import Optimized
 from tagboat_server.optimizing.outcome import Figures, Tolerance
@@ -47,13 +48,21 @@ def compare(wanted: Any, found: Any, tolerance: Tolerance) -> Figures:
 def is_alone(method: Optimized, rows: Rows, signature: Signature) -> bool:
     """Whether a row's bits are the same in batches of every size."""
     count = min(len(rows), 130)
-    whole = method.run(as_request(rows.part(0, count), signature))
+    batch = as_request(rows.part(0, count), signature)
+    whole = method.run(batch)
     for size in SIZES:
         for begin in range(0, count - size + 1, max(1, size // 2)):
-            part = method.run(as_request(rows.part(begin, begin + size), signature))
+            part = method.run(part_of(batch, begin, begin + size))
             if part.dtype == object:
                 if part.tolist() != whole[begin : begin + size].tolist():
                     return False
             elif part.tobytes() != whole[begin : begin + size].tobytes():
                 return False
     return True
+
+
+def part_of(batch: Any, begin: int, end: int) -> Any:
+    """Some rows of a matrix or a table."""
+    if type(batch) is not Table:
+        return batch[begin:end]
+    return Table([column[begin:end] for column in batch.columns] if batch.matrix is None else batch.matrix[begin:end])

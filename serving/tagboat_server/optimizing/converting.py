@@ -24,8 +24,8 @@ from tagboat_server.formats.features import attribute, kind, of_scikit_learn, po
 from tagboat_server.model import installed
 from tagboat_server.optimizing import imputing
 from tagboat_server.optimizing.domain import NotConvertible, Place
+from tagboat_server.optimizing.doubles import is_histogram, refine
 from tagboat_server.optimizing.graphs import MATRIX, as_matrix, open_session
-from tagboat_server.optimizing.histograms import is_histogram, refine
 from tagboat_server.signature import Signature
 
 DOUBLE, CAST, FLOAT = "double", "cast", "float"
@@ -93,7 +93,7 @@ def convert(estimator: Any, places: Sequence[Place], signature: Signature, numbe
             options={id(last): {"zipmap": False}} if classifies else None,
             target_opset=OPSETS,
         )
-    if is_histogram(last):
+    if numbers == DOUBLE:
         refine(proto, last)
     try:
         open_session(proto.SerializeToString(deterministic=True))

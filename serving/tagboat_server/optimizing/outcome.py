@@ -56,7 +56,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     methods: dict[str, Figures] = {}
     graph: Optional[str] = None
     sha256: Optional[str] = None
-    numbers: str = "double"
+    numbers: str = ""
     rows: int = 0
     of_sample: int = 0
     alone: bool = False
