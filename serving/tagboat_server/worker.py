@@ -62,6 +62,7 @@ class Worker:
         first, _, rest = waiting.partition(b"\n")
         word = msgspec.json.decode(first, type=Document)
         parentage.die_with(word["supervisor"], self.line)
+        parentage.go_first()
         self.shared = Path(word["shared"])
         self.grpc = tuple(word["grpc"]) if word["grpc"] else None
         metrics_sharing.share(self.shared, self.number)

@@ -175,6 +175,18 @@ def test_a_draining_server_says_not_ready_and_answers_on_open_connections_once_m
         server.get("/health/live")
 
 
+def test_readiness_flips_before_anything_else_does(serve, forest_bundle, wait_until):
+    server = serve(forest_bundle, settings={"drain-delay": 60, "drain": 60})
+    server.terminate()
+    wait_until(lambda: server.get("/health/ready").status == 503)
+    assert server.get("/health/ready").json["status"] == "draining"
+    assert server.get("/health/live").status == 200
+    for _ in range(3):  # on new connections
+        assert server.post("/predict", BODY).status == 200
+    server.control({"op": "drain", "grace": 0})
+    assert server.wait(20) == 0
+
+
 def test_health_is_answered_while_the_model_computes(serve, slow_bundle, wait_until):
     server = serve(slow_bundle)
     waiting = threading.Thread(target=lambda: server.post("/predict", {"data": [[2.0]]}))

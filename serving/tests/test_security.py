@@ -219,6 +219,21 @@ def test_P8_a_client_that_reads_no_answer_is_cut_off(server):
     still_serves(server)
 
 
+def test_P8_a_connection_too_many_is_told_to_come_again(serve, slow_bundle, wait_until):
+    server = serve(slow_bundle, settings={"max-connections": 2})
+    body = b'{"data": [[2.0]]}'
+    asked = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    with server.socket() as first, server.socket() as second:
+        for client in (first, second):
+            client.sendall(asked)
+        with server.socket() as third:
+            answer = everything(third).lower()
+        assert answer.startswith(b"http/1.1 503")
+        assert b"retry-after: 1" in answer
+        for client in (first, second):
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 @pytest.mark.slow
 def test_P8_ten_thousand_idle_connections_take_bounded_memory_and_no_ones_place(server):
     process = psutil.Process(server.process.pid)

@@ -165,6 +165,15 @@ def test_an_array_that_does_not_fit_into_memory_fails_its_request_alone(serve, t
     assert ask(server) == server.process.pid
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT TESTED: this is Linux' own")
+def test_where_memory_is_short_the_kernel_takes_a_worker_first(serve, told_bundle):
+    def score(pid):
+        return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+    server = serve(told_bundle, settings={**QUIET, "workers": 2})
+    assert all(score(pid) > score(server.process.pid) for pid in workers(server))
+
+
 def test_one_process_starts_no_other(serve, told_bundle):
     server = serve(told_bundle, settings={**QUIET, "workers": 1})
     ask(server)
