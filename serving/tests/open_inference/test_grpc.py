@@ -308,6 +308,31 @@ def test_calls_are_counted_and_logged_like_requests(serve, forest_bundle, connec
     assert logged[0]["path"] == "/inference.GRPCInferenceService/ModelInfer"
 
 
+def test_a_callers_trace_is_in_the_log_and_a_malformed_one_is_not(serve, forest_bundle, connect, iris):
+    server = serve(forest_bundle, settings={"grpc-port": 0})
+    client = connect(address_of(server))
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    for parent in (f"00-{trace}-{span}-01", f"00-{trace.upper()}-{span}-01", None):
+        client.infer("iris", of_flowers(iris[0].head(1)), headers={"traceparent": parent} if parent else None)
+    logged = [event for event in server.events if event["event"] == "request" and event["method"] == "GRPC"]
+    assert [(event.get("trace_id"), event.get("span_id")) for event in logged] == [
+        (trace, span),
+        (None, None),
+        (None, None),
+    ]
+
+
+def test_a_call_whose_client_has_left_before_it_was_begun_is_dropped_and_counted(serve, slow_bundle, stub, wait_until):
+    server = serve(slow_bundle, settings={"grpc-port": 0})
+    first = slow_call(stub, server, 3.0)
+    wait_until(lambda: "tagboat_requests_in_work 1.0" in server.get("/metrics").body.decode())
+    second = slow_call(stub, server, 30.0)
+    wait_until(lambda: "tagboat_requests_in_work 2.0" in server.get("/metrics").body.decode())
+    second.cancel()
+    wait_until(lambda: 'tagboat_requests_dropped_total{method="grpc"} 1.0' in server.get("/metrics").body.decode())
+    assert first.result(30).outputs
+
+
 def slow_call(stub, server, seconds):
     asked = service_pb2.ModelInferRequest(model_name="iris", inputs=[input_of(shape=[1, 1])])
     asked.raw_input_contents.append(numpy.array([[seconds]]).tobytes())

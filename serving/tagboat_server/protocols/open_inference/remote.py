@@ -8,8 +8,9 @@ import time
 from collections.abc import Awaitable
 from typing import Any, Callable, NamedTuple, Optional
 
-from tagboat_server import __version__
+from tagboat_server import __version__, tracing
 from tagboat_server.errors import ListenError, Rejection
+from tagboat_server.execution import NeverBegunError
 from tagboat_server.grpc_port import bind_shared
 from tagboat_server.listening import BACKLOG, address_of
 from tagboat_server.logs import Log
@@ -22,6 +23,7 @@ from tagboat_server.protocols.open_inference.models import Model, absent, models
 from tagboat_server.protocols.open_inference.refusing import message_of
 from tagboat_server.relay import Relay
 from tagboat_server.spec import Settings
+from tagboat_server.tracing import CURRENT
 
 CODES = {
     400: "INVALID_ARGUMENT",
@@ -80,6 +82,8 @@ class Service:
         started = time.perf_counter()
         status, label, rows = 499, LABEL, None
         call.set_trailing_metadata(self.headers)
+        trace = tracing.read(octets(call.invocation_metadata()))
+        CURRENT.set(trace)
         try:
             answered = await self.methods[name](self.parsed(f"{name}Request", body))
             status, label, rows = 200, answered.label, answered.rows
@@ -87,6 +91,9 @@ class Service:
         except Rejection as rejection:
             status, label = rejection.status, self.counted(rejection)
             await self.abort(call, rejection)
+            raise
+        except NeverBegunError:
+            self.metrics.dropped.labels(label).inc()
             raise
         except Exception as error:
             status = 500
@@ -97,7 +104,7 @@ class Service:
             seconds = time.perf_counter() - started
             self.metrics.answered(label, status, seconds)
             if self.log.access:
-                self.log.request(line_of(name), status, seconds, rows, self.context.identity.release)
+                self.log.request(line_of(name), status, seconds, rows, self.context.identity.release, trace)
         return made
 
     async def abort(self, call: Any, rejection: Rejection) -> None:
@@ -210,6 +217,14 @@ class Service:
             response.parameters[name].string_param = value
         remote_tensors.write(response, tensors, raw=bool(request.raw_input_contents))
         return response
+
+
+def octets(metadata: Any) -> list[tuple[bytes, bytes]]:
+    """The metadata of a call as HTTP has its headers."""
+    return [
+        (key.encode(), value if isinstance(value, bytes) else value.encode("latin-1", "replace"))
+        for key, value in metadata or ()
+    ]
 
 
 def line_of(name: str) -> dict[str, Any]:
