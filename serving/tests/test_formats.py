@@ -125,6 +125,47 @@ def test_an_onnx_graph_with_an_input_for_each_column_takes_records(serve, bundle
     assert (answer.status, answer.json["error"]["path"]) == (422, "data[0].age")
 
 
+def graph_of(inputs, outputs, nodes):
+    from onnx import helper
+
+    graph = helper.make_graph(nodes, "g", inputs, outputs)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+
+
+def test_an_onnx_graph_of_several_arrays_answers_with_every_output_by_its_name(serve, bundle_around, tmp_path):
+    from onnx import TensorProto, helper
+
+    def pair(name, width):
+        return helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows", width])
+
+    nodes = [
+        helper.make_node("Add", ["left", "right"], ["sum"]),
+        helper.make_node("Mul", ["left", "right"], ["product"]),
+    ]
+    content = graph_of([pair("left", 2), pair("right", 2)], [pair("sum", 2), pair("product", 2)], nodes)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "m.onnx").write_bytes(content)
+    server = serve(bundle_around(tmp_path, "m.onnx"))
+    asked = {"left": [[1, 2], [3, 4]], "right": [[5, 6], [7, 8]]}
+    answer = server.post("/predict", {"data": asked}).json["predictions"]
+    assert answer == {"sum": [[6, 8], [10, 12]], "product": [[5, 12], [21, 32]]}
+    for wrong, path in (({"left": [[1, 2]]}, "data.right"), ({"left": [[1]], "right": [[1]]}, "data.left[0]")):
+        refused = server.post("/predict", {"data": wrong})
+        assert (refused.status, refused.json["error"]["path"]) == (422, path)
+
+
+def test_an_onnx_graph_that_takes_sequences_is_refused_by_name(tmp_path):
+    from onnx import TensorProto, helper
+
+    sequence = helper.make_tensor_sequence_value_info("words", TensorProto.FLOAT, None)
+    size = helper.make_tensor_value_info("size", TensorProto.INT64, [])
+    content = graph_of([sequence], [size], [helper.make_node("SequenceLength", ["words"], ["size"])])
+    (tmp_path / "m.onnx").write_bytes(content)
+    code, document, _ = inspected(tmp_path, "m.onnx")
+    assert (code, document["error"]["where"]) == (2, "m.onnx")
+    assert "'words'" in document["error"]["message"]
+
+
 def test_inspect_tells_methods_signatures_and_libraries(forest_bundle):
     import sklearn
 
@@ -159,7 +200,11 @@ def test_inspect_writes_to_a_file_and_what_the_model_prints_goes_elsewhere(tmp_p
         (b"\x80\x04\x95", "m.pkl", "cannot be loaded"),
         (b"", "m.pkl", "cannot be loaded"),
         (b"no graph", "m.onnx", "cannot load the graph"),
+        (b"", "m.onnx", "cannot load the graph"),
         (b"something", "m.xyz", "cannot be told"),
+        (b"PK\x03\x04" + b"x" * 40 + b"PK\x05\x06" + b"\xff" * 18, "m.zip", "cannot be told"),
+        (b"PK\x03\x04" + b"x" * 40 + b"PK\x05\x06" + b"\xff" * 18, "m.skops", "cannot be loaded"),
+        (b"\x78\x9c\x00", "m.joblib", "cannot be loaded"),
         (b"\x80\x04K\x01.", "m.pkl", "no method to serve"),
         (b"a: [", "m.mlem", "YAML"),
         (b"object_type: data", "m.mlem", "no model of MLEM"),

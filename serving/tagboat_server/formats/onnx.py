@@ -59,7 +59,10 @@ class OnnxFormat:
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot load the graph: {error}", where=path.name) from error
         # ONNX Runtime keeps a thread of its own, and does not promise that a forked child can do without.
-        return LoadedModel(self.name, methods_of(session), forkable=False)
+        try:
+            return LoadedModel(self.name, methods_of(session), forkable=False)
+        except ModelError as error:
+            raise ModelError(error.message, where=path.name, hint=error.hint) from None
 
 
 def methods_of(session: Any) -> dict[str, LoadedMethod]:

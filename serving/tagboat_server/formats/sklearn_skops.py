@@ -22,8 +22,11 @@ class SkopsFormat:
             return True
         if not path.is_file() or not zipfile.is_zipfile(path):
             return False
-        with zipfile.ZipFile(path) as archive:
-            return "schema.json" in archive.namelist()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return "schema.json" in archive.namelist()
+        except zipfile.BadZipFile:
+            return False
 
     def load(self, path: Path) -> LoadedModel:
         """Load with skops, trusting what the file names.

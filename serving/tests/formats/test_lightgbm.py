@@ -28,6 +28,13 @@ regressor = lightgbm.LGBMRegressor(**options, objective="tweedie").fit(spaced, a
 regressor.booster_.save_model("model/values")
 named = pandas.DataFrame(numbers, columns=["a_b", "c", "d", "e"])
 tell("values", records(named), predict=regressor.predict(numbers))
+
+ranker = lightgbm.LGBMRanker(**options).fit(numbers, kind, group=[40] * 10)
+ranker.booster_.save_model("model/ranks.txt")
+tell("ranks.txt", rows(numbers), predict=ranker.predict(numbers))
+several = lightgbm.LGBMClassifier(**options, objective="multiclassova").fit(numbers, kind)
+several.booster_.save_model("model/ova.txt")
+tell("ova.txt", rows(numbers), predict=several.predict_proba(numbers), predict_proba=several.predict_proba(numbers))
 """
 
 
@@ -36,10 +43,19 @@ def trained(libraries, train):
     return train(libraries, "lightgbm", TRAIN)
 
 
-@pytest.mark.parametrize("model", ["customers.txt", "kinds.lgb", "values"])
+@pytest.mark.parametrize("model", ["customers.txt", "kinds.lgb"])
 def test_a_served_model_answers_what_lightgbm_answers(model, libraries, trained, start, same):
     folder, expected = trained
     same(start(libraries, folder, model), expected[model])
+
+
+def test_every_objective_answers_what_lightgbm_answers(libraries, trained, called):
+    folder, expected = trained
+    assert len(expected) == 5
+    for model, told in called(libraries, folder / "model", expected).items():
+        assert told["format"] == "lightgbm"
+        assert told["answers"] == expected[model]["answers"], model
+        assert ("predict_proba" in told["methods"]) == (model not in {"values", "ranks.txt"})
 
 
 def test_the_file_tells_names_categories_and_objective(libraries, trained, inspected):
@@ -59,7 +75,6 @@ def test_the_file_tells_names_categories_and_objective(libraries, trained, inspe
         "input": {"kind": "tensor", "dtype": "float64", "shape": [None, 4], "nullable": True},
         "output": {"kind": "tensor", "dtype": "float64", "shape": [None, 3]},
     }
-    assert set(inspected(libraries, trained[0] / "model", "values")["methods"]) == {"predict"}
 
 
 def test_what_does_not_fit_is_refused_with_its_place(libraries, trained, start):
@@ -71,11 +86,11 @@ def test_what_does_not_fit_is_refused_with_its_place(libraries, trained, start):
         assert (answer.status, answer.json["error"]["path"]) == (422, path)
 
 
-@pytest.mark.parametrize("size", [0, 5, 400, 4000, -2000, -200, -40, -25])
-def test_a_file_that_was_cut_off_is_no_model(size, libraries, trained, inspected, tmp_path):
-    (tmp_path / "cut.lgb").write_bytes((trained[0] / "model" / "customers.txt").read_bytes()[:size])
-    document = inspected(libraries, tmp_path, "cut.lgb")
-    assert document["error"]["where"] == "cut.lgb"
+def test_a_file_that_was_cut_off_is_no_model(libraries, trained, refused, tmp_path):
+    content = (trained[0] / "model" / "customers.txt").read_bytes()
+    for size in (0, 5, 400, 4000, -2000, -200, -40, -25):
+        (tmp_path / f"{size}.lgb").write_bytes(content[:size])
+    assert all(error["where"] == file for file, error in refused(libraries, tmp_path, "lightgbm").items())
 
 
 def test_a_process_may_fork_as_long_as_lightgbm_has_one_thread(libraries, trained, forked):
