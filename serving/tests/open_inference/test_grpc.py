@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import threading
+from pathlib import Path
 
 import numpy
 import pytest
@@ -92,7 +93,7 @@ def test_our_messages_are_the_published_ones():
             "map": message.GetOptions().map_entry,
         }
 
-    for name, made in messages.classes().items():
+    for name, made in messages.Classes().made.items():
         assert described(made.DESCRIPTOR) == described(service_pb2.DESCRIPTOR.message_types_by_name[name]), name
 
 
@@ -459,3 +460,18 @@ def test_a_server_on_trial_keeps_the_port_closed_until_it_listens_by_tcp(serve, 
         listener.bind(("127.0.0.1", 0))
         assert server.control({"op": "listen"}, listener.fileno())["ok"]
     assert connect(f"127.0.0.1:{free_port}").is_server_ready()
+
+
+@pytest.mark.slow
+def test_the_oldest_libraries_answer_too(serve, echo_bundle, environment_of, connect, datatypes):
+    python = environment_of(
+        "grpc", "3.9", "grpcio==1.50.0", "protobuf==4.25.8", "numpy==1.21.6", "msgspec==0.18.6", "httptools",
+        "prometheus-client", "uvicorn", "uvloop",
+    )  # fmt: skip
+    environment = {"PYTHONPATH": str(Path(messages.__file__).parents[3])}
+    server = serve(echo_bundle, python=python, environment=environment, settings={"grpc-port": 0})
+    client = connect(address_of(server))
+    for array in (array for name, array in datatypes.items() if name != "BYTES"):
+        assert client.infer(ECHO, [tensor("x", array.reshape(3, 1))]).as_numpy("predict").tobytes() == array.tobytes()
+    server.terminate()
+    assert server.wait() == 0

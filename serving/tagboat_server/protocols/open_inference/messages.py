@@ -108,17 +108,22 @@ MESSAGES: dict[str, tuple[Field, ...]] = {
 """Every message by its name within the package; a message inside another stands behind that one."""
 
 
-def classes() -> dict[str, Any]:
-    """The messages' classes by name. Imports protobuf."""
-    from google.protobuf import descriptor_pool, message_factory
+class Classes:
+    """The messages' classes by name, and the pool of descriptions that they live from. Imports protobuf."""
 
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file_of(MESSAGES).SerializeToString())
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
-        for name in MESSAGES
-        if "." not in name
-    }
+    def __init__(self) -> None:
+        from google.protobuf import descriptor_pool, message_factory
+
+        self.pool = descriptor_pool.DescriptorPool()
+        self.pool.AddSerializedFile(file_of(MESSAGES).SerializeToString())
+        self.made = {
+            name: message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
+            for name in MESSAGES
+            if "." not in name
+        }
+
+    def __getitem__(self, name: str) -> Any:
+        return self.made[name]
 
 
 def file_of(messages: dict[str, tuple[Field, ...]]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import tempfile
 import time
 from collections.abc import Awaitable
@@ -18,7 +17,7 @@ from tagboat_server.metrics import Metrics
 from tagboat_server.protocols.base import COUNTED, Context
 from tagboat_server.protocols.open_inference import SERVER, remote_tensors
 from tagboat_server.protocols.open_inference.documents import refuse_twice
-from tagboat_server.protocols.open_inference.messages import SERVICE, classes
+from tagboat_server.protocols.open_inference.messages import SERVICE, Classes
 from tagboat_server.protocols.open_inference.models import Model, absent, models_of
 from tagboat_server.protocols.open_inference.refusing import message_of
 from tagboat_server.relay import Relay
@@ -56,7 +55,7 @@ class Service:
         self.metrics = metrics
         self.log = log
         self.models = models_of(context)
-        self.classes = classes()
+        self.classes = Classes()
         self.methods: dict[str, Callable[[Any], Awaitable[Answered]]] = {
             "ServerLive": self.server_live,
             "ServerReady": self.server_ready,
@@ -74,8 +73,16 @@ class Service:
 
         return grpc.method_handlers_generic_handler(
             SERVICE,
-            {name: grpc.unary_unary_rpc_method_handler(functools.partial(self.answer, name)) for name in self.methods},
+            {name: grpc.unary_unary_rpc_method_handler(self.answering(name)) for name in self.methods},
         )
+
+    def answering(self, name: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
+        """What answers calls of one method: a coroutine function, which a partial is not to older grpcios."""
+
+        async def answer(body: bytes, call: Any) -> bytes:
+            return await self.answer(name, body, call)
+
+        return answer
 
     async def answer(self, name: str, body: bytes, call: Any) -> bytes:
         """Answer one call: bytes to bytes."""
