@@ -256,7 +256,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 class Deployer(abc.ABC):
     """The code for one kind of target. Found by the entry point group ``tagboat.deployers``."""
 
-    capabilities: ClassVar[Capabilities]
+    capabilities: Capabilities
     settings_type: ClassVar[type[msgspec.Struct]]
     """The keys that a target of this kind takes in tagboat.yaml (kebab-case, unknown ones forbidden)."""
 

@@ -50,7 +50,7 @@ LOG_LINES = 20
 class LocalDeployer(Deployer):
     """Serves each slot on one port of 127.0.0.1, with no supervisor but the state folder."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(candidate=True)
+    capabilities = Capabilities(candidate=True)
     settings_type: ClassVar[type[msgspec.Struct]] = LocalSettings
 
     def __init__(

@@ -63,7 +63,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 class ShelfDeployer(Deployer):
     """Puts releases on a shelf."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    capabilities = Capabilities()
     settings_type: ClassVar[type[msgspec.Struct]] = ShelfSettings
 
     def __init__(self, target: str, settings: ShelfSettings, surroundings: Surroundings) -> None:

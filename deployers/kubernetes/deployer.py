@@ -1,0 +1,290 @@
+"""The deployer of the kind ``kubernetes``: a namespace of a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+from msgspec.structs import replace
+
+import templates as packaged
+from deployers.base import (
+    Action,
+    Capabilities,
+    Change,
+    Deployer,
+    FailedRelease,
+    Hold,
+    Lease,
+    Observation,
+    Plan,
+    Release,
+    Request,
+    Response,
+    Revision,
+    Slot,
+    Step,
+    Surroundings,
+    TagRecord,
+    VerifiedRelease,
+)
+from deployers.errors import ConfigurationError, ReleaseFailedError, StalePlanError, UnreachableError
+from deployers.kubernetes import diffing, names, records
+from deployers.kubernetes.api import DEPLOYMENT, LEASE, SERVICE, Api, Kind
+from deployers.kubernetes.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper, is_ours
+from deployers.kubernetes.diagnosis import reasons
+from deployers.kubernetes.images import Images
+from deployers.kubernetes.leases import DURATION as LEASE_DURATION
+from deployers.kubernetes.leases import lease
+from deployers.kubernetes.login import login
+from deployers.kubernetes.looking import Look, look, workloads
+from deployers.kubernetes.manifests import Manifests, manifests
+from deployers.kubernetes.records import Records, Reference, SlotRecord
+from deployers.kubernetes.settings import KubernetesSettings
+from deployers.rendering import Templates
+from deployers.wrapping.bundle import Bundle
+
+LEASE_PATIENCE = 70.0
+"""Seconds that we wait for another run's lease: long enough to follow one that has died."""
+
+
+class KubernetesDeployer(Deployer):
+    """Serves each slot by a Deployment and a Service; keeps its records in ConfigMaps."""
+
+    settings_type: ClassVar[type[msgspec.Struct]] = KubernetesSettings
+
+    def __init__(
+        self,
+        target: str,
+        settings: msgspec.Struct,
+        surroundings: Surroundings,
+        *,
+        images: Images | None = None,
+        lease_patience: float = LEASE_PATIENCE,
+        lease_duration: float = LEASE_DURATION,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        assert isinstance(settings, KubernetesSettings)  # noqa: S101 - made by settings_type
+        self.target = target
+        self.settings = settings
+        beside = settings.strategy.type != "rolling"
+        self.capabilities = Capabilities(candidate=beside, weights=beside, metrics=True, scale_to_zero=True)
+        self.surroundings = surroundings
+        self.given_images = images
+        self.lease_patience = lease_patience
+        self.lease_duration = lease_duration
+        self.sleep = sleep
+
+    @cached_property
+    def api(self) -> Api:
+        """The way to the cluster, at its first use."""
+        way = login(self.settings, self.surroundings.environment, self.target)
+        namespace = self.settings.namespace or way.namespace or "default"
+        return Api(way.client, namespace, where=f"target {self.target}", sleep=self.sleep)
+
+    @cached_property
+    def images(self) -> Images:
+        """What makes images."""
+        if self.given_images is None:
+            raise ConfigurationError("no images can be made", where=f"targets.{self.target}.image")
+        return self.given_images
+
+    @cached_property
+    def rendering(self) -> Templates:
+        """Our templates, and the repository's own."""
+        return Templates(Path(packaged.__file__).parent / "kubernetes", {})
+
+    # What is, and what would be
+
+    def plan(self, release: Release, bundle: Bundle) -> Plan:
+        """Say what apply would change, by a dry run of the server's. Builds the image, pushes and changes nothing."""
+        seen = self._look(release.slot)
+        if seen.serves(release.id):
+            kept = Change(object=f"Deployment {seen.record.workload}" if seen.record else "", action=Action.KEEP)
+            return Plan(release=release, bundle=bundle, changes=[kept], fingerprint=seen.fingerprint())
+        made = self._manifests(release, self.images.reference(bundle))
+        changes = []
+        for document in made.lasting():
+            live = self.api.get(Kind(document["apiVersion"], document["kind"]), document["metadata"]["name"])
+            planned = self.api.apply(document, dry_run=True, force=self.settings.force_conflicts)
+            changes.append(diffing.change(live, planned, document))
+        changes += self._removals(seen, made)
+        if all(change.action is Action.KEEP for change in changes):
+            # The objects are as they should be, and yet it is not served: applying them again is what there is to do.
+            changes.append(Change(object=f"rollout of {release.slot}", action=Action.UPDATE))
+        return Plan(release=release, bundle=bundle, changes=changes, fingerprint=seen.fingerprint())
+
+    def observe(self, slot: Slot) -> Observation:
+        """Say what is really served: asked of the server itself, through its service."""
+        return self._look(slot).observation(self._url(slot))
+
+    def slots(self) -> Sequence[Slot]:
+        """Every slot of this target with a record in the namespace."""
+        return records.slots(self.api, self.target)
+
+    def call(self, slot: Slot, request: Request, revision: Revision = Revision.LIVE) -> Response:
+        """Send a request through the API server's proxy to the service, so that no ingress is needed."""
+        name = names.slot_name(slot)
+        if revision is Revision.CANDIDATE:
+            name = f"{name}-candidate"
+            if self.api.get(SERVICE, name) is None:
+                raise UnreachableError("there is no candidate", where=str(slot), hint="Deploy a release first.")
+        return self.api.ask(SERVICE, name, self.settings.port, request)
+
+    def diagnose(self, slot: Slot) -> Sequence[str]:
+        """What the cluster says of the newest workload's pods."""
+        lines = list(self.observe(slot).reasons)
+        for name, labels in workloads(self.api, slot)[:1]:
+            lines += [f"Deployment {name}:", *reasons(self.api, labels)]
+        return lines
+
+    # What changes the target
+
+    def apply(self, plan: Plan) -> Iterator[Step]:
+        """Push the image, apply the objects, watch the rollout, and send the clients there."""
+        release = plan.release
+        seen = self._look(release.slot)
+        if seen.fingerprint() != plan.fingerprint:
+            raise StalePlanError(
+                "the slot has changed since the plan was made",
+                where=str(release.slot),
+                hint="Another run was at work here; run the same command again.",
+            )
+        if plan.unchanged:
+            if release.tag is not None and (seen.record is None or release.tag != seen.record.tag):
+                self.record_tag(release.slot, release.tag)
+            return
+        made = self._manifests(release, self.images.reference(plan.bundle))
+        yield Step(name="image", detail=self.images.push(plan.bundle))
+        keeper = self._keeper(release.slot)
+        if seen.record is not None:
+            keeper.sweep_retired(seen.record)
+        yield from keeper.bring_up(release, made, APPLY)
+
+    def rollback(self, slot: Slot, to: VerifiedRelease | None = None) -> Iterator[Step]:
+        """Apply the objects of a verified release again, as they were stored."""
+        keeper = self._keeper(slot)
+        record = keeper.records.read()
+        if record is None:
+            return
+        to = to or next(iter(record.verified), None)
+        if to is None:
+            yield from keeper.take_down(ROLLBACK)
+            return
+        stored = keeper.records.release(to.release_id)
+        if stored is None:
+            raise ReleaseFailedError(
+                f"the objects of {to.release.version} are not stored here any more",
+                where=str(slot),
+                hint=f"Deploy {to.release.version} anew.",
+            )
+        made = Manifests(
+            workload=stored.workload,
+            labels=_pod_labels(stored.documents, stored.workload),
+            documents=stored.documents,
+            service=names.slot_name(slot),
+            candidate_service=_candidate(stored.documents, slot),
+        )
+        yield from keeper.bring_up(to.release, made, ROLLBACK)
+
+    def remove(self, slot: Slot) -> Iterator[Step]:
+        """Remove the slot's objects, then its records."""
+        keeper = self._keeper(slot)
+        if keeper.records.read() is None:
+            return
+        yield from keeper.take_down(REMOVE)
+        keeper.records.forget()
+        held = self.api.get(LEASE, f"tagboat-{names.slot_name(slot)}")
+        if held is not None and is_ours(held, slot):
+            self.api.delete(held)
+        yield Step(name="forget", detail="its records are gone")
+
+    # What is remembered
+
+    def mark_verified(self, slot: Slot, release: Release) -> None:
+        """Remember that the release was proved live; its objects are kept for a rollback."""
+        verified = VerifiedRelease(release=release, release_id=release.id, at=self.surroundings.clock())
+        kept = self._records(slot)
+        kept.sweep(kept.update(lambda before: before.with_verified(verified)))
+
+    def mark_failed(self, slot: Slot, release: Release, reason: str) -> None:
+        """Remember that the release did not pass; it is nothing to roll back to any more."""
+        failure = FailedRelease(release=release, release_id=release.id, reason=reason, at=self.surroundings.clock())
+        self._records(slot).update(lambda before: before.with_failed(failure))
+
+    def hold(self, slot: Slot, hold: Hold | None) -> None:
+        """Hold the slot, or with None release it."""
+        self._records(slot).update(lambda before: replace(before, held=hold))
+
+    def record_tag(self, slot: Slot, tag: TagRecord) -> None:
+        """Remember the event that won."""
+        self._records(slot).update(lambda before: replace(before, tag=tag))
+
+    def lease(self, slot: Slot) -> AbstractContextManager[Lease]:
+        """One run at a time, by a Lease of the cluster."""
+        patience, duration = self.lease_patience, self.lease_duration
+        return lease(self.api, slot, patience=patience, sleep=self.sleep, duration=duration)
+
+    def _look(self, slot: Slot) -> Look:
+        return look(self.api, self._records(slot), slot, port=self.settings.port, now=self.surroundings.clock())
+
+    def _records(self, slot: Slot) -> Records:
+        return Records(self.api, slot)
+
+    def _keeper(self, slot: Slot) -> Slotkeeper:
+        strategy = self.settings.strategy
+        return Slotkeeper(
+            api=self.api,
+            slot=slot,
+            records=self._records(slot),
+            clock=self.surroundings.clock,
+            timeout=self.settings.start_timeout + 120,
+            keep_old=strategy.keep_old if strategy.type == "blue-green" else 0.0,
+            force=self.settings.force_conflicts,
+        )
+
+    def _manifests(self, release: Release, image: str) -> Manifests:
+        return manifests(
+            release,
+            image=image,
+            settings=self.settings,
+            templates=self.rendering,
+            namespace=self.api.namespace,
+            environment=self.surroundings.environment,
+        )
+
+    def _removals(self, seen: Look, made: Manifests) -> list[Change]:
+        """The objects that an earlier release has, and this one has not."""
+        record = seen.record or SlotRecord(slot=seen.slot)
+        lasting = {Reference.of(each) for each in made.lasting()}
+        known = {*record.inventory, *(each for gone in record.retired for each in gone.objects)}
+        found = (self.api.get(Kind(each.api_version, each.kind), each.name) for each in sorted(known - lasting))
+        return [diffing.removal(each) for each in found if each is not None and is_ours(each, seen.slot)]
+
+    def _url(self, slot: Slot) -> str:
+        settings = self.settings
+        if settings.ingress is not None:
+            scheme = "https" if settings.ingress.tls_secret else "http"
+            return f"{scheme}://{settings.ingress.host}{settings.ingress.path}"
+        if settings.route is not None and settings.route.hostnames:
+            return f"http://{settings.route.hostnames[0]}{settings.route.path}"
+        return f"http://{names.slot_name(slot)}.{self.api.namespace}.svc:{settings.port}"
+
+
+def _pod_labels(documents: Sequence[Mapping[str, object]], workload: str) -> dict[str, str]:
+    """What selects the pods of the stored workload."""
+    for each in documents:
+        if each["kind"] == DEPLOYMENT.kind and each["metadata"]["name"] == workload:  # type: ignore[index]
+            return dict(each["spec"]["selector"]["matchLabels"])  # type: ignore[index]
+    return {}
+
+
+def _candidate(documents: Sequence[Mapping[str, object]], slot: Slot) -> str | None:
+    name = f"{names.slot_name(slot)}-candidate"
+    found = any(each["kind"] == "Service" and each["metadata"]["name"] == name for each in documents)  # type: ignore[index]
+    return name if found else None

@@ -1,0 +1,167 @@
+"""A namespace of a cluster as a conformance subject: a fake one, or the real one of TAGBOAT_TEST_KUBECONFIG."""
+
+import json
+import shutil
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import msgspec
+
+from deployers.base import Release, Slot, Surroundings
+from deployers.conformance import Subject
+from deployers.kubernetes import names
+from deployers.kubernetes.deployer import KubernetesDeployer
+from deployers.kubernetes.settings import KubernetesSettings
+from deployers.wrapping.bundle import Bundle
+from tests.fakes.kubernetes import TOKEN
+
+GOOD = "registry.example/models@sha256:" + "a" * 64
+IGNORED = ("Lease", "Event", "Pod", "ReplicaSet")
+
+
+class NamedImages:
+    """Images that are there already, named by their bundle's digest; broken ones say so in their name."""
+
+    def reference(self, bundle):
+        broken = "broken" in bundle.folder.name
+        return f"registry.example/{'broken' if broken else 'models'}@{bundle.digest}"
+
+    def push(self, bundle):
+        return "nothing to send"
+
+
+class ClusterSubject(Subject):
+    """Survives pickling: of the cluster it knows the kubeconfig alone."""
+
+    processes = True
+    patience = 20.0
+    canary = "hunter2-canary-77aa"
+
+    def __init__(self, folder: Path, kubeconfig: Path, url: str, settings=None, namespace="models") -> None:
+        self.folder = folder
+        self.kubeconfig = kubeconfig
+        self.url = url
+        self.namespace = namespace
+        self.written = {"image": {"repository": "registry.example/models"}, "replicas": 2, **(settings or {})}
+
+    def settings(self):
+        return msgspec.convert({**self.written, "kubeconfig": str(self.kubeconfig)}, KubernetesSettings)
+
+    def deployer(self):
+        surroundings = Surroundings(
+            environment={"PATH": "/usr/bin:/bin", "SECRET": self.canary},
+            state=self.folder / "state",
+            cache=self.folder / "cache",
+            clock=time.time,
+        )
+        return KubernetesDeployer(
+            "cluster",
+            self.settings(),
+            surroundings,
+            images=NamedImages(),
+            lease_patience=0.0,
+            lease_duration=2.0,
+        )
+
+    def slot(self, name="model"):
+        return Slot(artifact=name, stage="prod", target="cluster")
+
+    def release(self, slot, version, tag=None):
+        bundle = Bundle(self.folder / "bundles" / version, f"sha256:{version.encode().hex():0<64}")
+        bundle.folder.mkdir(parents=True, exist_ok=True)
+        release = Release(
+            slot=slot,
+            version=version,
+            commit="c" * 40,
+            bundle_digest=bundle.digest,
+            settings={"server": {}, "target": {"token": "${env:SECRET}"}},
+            tag=tag,
+        )
+        return release, bundle
+
+    def broken(self, slot, version):
+        return self.release(slot, f"{version}-broken")
+
+    # Without the deployer
+
+    def fetch(self, path, method="GET", body=None):
+        request = urllib.request.Request(self.url + path, method=method, data=body)
+        request.add_header("authorization", f"Bearer {TOKEN}")
+        request.add_header("content-type", "application/json")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.headers, answer.read()
+
+    def served(self, slot):
+        address = f"/api/v1/namespaces/{self.namespace}/services/{names.slot_name(slot)}:80/proxy/health/ready"
+        try:
+            headers, _ = self.fetch(address)
+        except urllib.error.HTTPError:
+            return None
+        return headers.get("x-tagboat-release")
+
+    def objects(self, *kinds):
+        """Everything in the namespace, by (kind, name)."""
+        found = {}
+        for path, kind in ALL:
+            if kinds and kind not in kinds:
+                continue
+            group = "/api/v1" if "/" not in path else f"/apis/{path.rpartition('/')[0]}"
+            _, body = self.fetch(f"{group}/namespaces/{self.namespace}/{path.rpartition('/')[2]}")
+            for item in json.loads(body)["items"]:
+                found[kind, item["metadata"]["name"]] = item
+        return found
+
+    def lose_caches(self):
+        shutil.rmtree(self.folder / "bundles")
+
+    def stranger(self):
+        name = names.slot_name(self.slot())
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{name}-mine"}, "data": {"a": "b"}}
+        self.fetch(f"/api/v1/namespaces/{self.namespace}/configmaps", "POST", json.dumps(body).encode())
+        return lambda: self.objects("ConfigMap").get(("ConfigMap", f"{name}-mine"), {}).get("data") == {"a": "b"}
+
+    def snapshot(self):
+        def kept(kind, item):
+            """Without what controllers change."""
+            gone = {"managedFields": None} if kind == "ConfigMap" else {"managedFields": None, "resourceVersion": None}
+            return {**item, "status": None, "metadata": {**item["metadata"], **gone}}
+
+        return {key: kept(key[0], item) for key, item in self.objects().items() if key[0] not in IGNORED}
+
+    def leftovers(self):
+        """Workloads beyond one a slot, candidates' services, and objects of slots that have no record."""
+        found = self.objects()
+        slots = {
+            item["metadata"]["labels"].get(names.INSTANCE)
+            for (kind, _), item in found.items()
+            if kind == "ConfigMap" and item["metadata"].get("labels", {}).get(names.RECORD) == names.SLOT_RECORD
+        }
+        left = []
+        per_slot = {}
+        for (kind, name), item in found.items():
+            slot = item["metadata"].get("labels", {}).get(names.INSTANCE)
+            if slot is None or kind in IGNORED:
+                continue
+            if slot not in slots:
+                left.append(f"{kind} {name}")
+            if kind == "Deployment":
+                per_slot.setdefault(slot, []).append(name)
+            if kind == "Service" and name.endswith("-candidate"):
+                left.append(f"{kind} {name}")
+        return left + [f"workloads {', '.join(several)}" for several in per_slot.values() if len(several) > 1]
+
+
+ALL = (
+    ("pods", "Pod"),
+    ("services", "Service"),
+    ("serviceaccounts", "ServiceAccount"),
+    ("configmaps", "ConfigMap"),
+    ("apps/v1/deployments", "Deployment"),
+    ("apps/v1/replicasets", "ReplicaSet"),
+    ("autoscaling/v2/horizontalpodautoscalers", "HorizontalPodAutoscaler"),
+    ("policy/v1/poddisruptionbudgets", "PodDisruptionBudget"),
+    ("networking.k8s.io/v1/networkpolicies", "NetworkPolicy"),
+    ("coordination.k8s.io/v1/leases", "Lease"),
+)
