@@ -61,7 +61,7 @@ class ClusterSubject(Subject):
             self.settings(),
             surroundings,
             images=NamedImages(),
-            lease_patience=0.0,
+            lease_patience=6.0,
             lease_duration=2.0,
         )
 
