@@ -126,6 +126,30 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """`Deployer.metrics` answers."""
 
 
+class CanaryStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A share of the traffic for the new release, in percent, and how long it is watched, in seconds."""
+
+    weight: int
+    pause: float
+
+
+class Canary(msgspec.Struct, frozen=True, kw_only=True):
+    """How a new release earns the traffic, step by step; `entrypoint.canary` carries it out.
+
+    ``requests``: fewer answers of the new release in a step are too few to judge. ``error_rate``: by how much its share
+    of failed requests may be higher. ``latency``: how many times as long its 99th percentile may be. ``drift``: the
+    most that the distributions of answers may differ (population stability index). ``patience``: seconds beyond a
+    step's pause that are waited for enough requests.
+    """
+
+    steps: Sequence[CanaryStep]
+    requests: int
+    error_rate: float
+    latency: float
+    drift: float
+    patience: float
+
+
 class Action(enum.StrEnum):
     """What a plan does to one object."""
 
@@ -239,11 +263,17 @@ class Lease(Protocol):
         """Prolong the lease; raises `LeaseHeldError` when it was lost."""
 
 
+def no_templates(_: str) -> Mapping[str, str]:
+    """No template is the user's own."""
+    return {}
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What a deployer may use of the machine it runs on; handed in, so that tests hand in their own.
 
     ``environment``: the variables that ``${env:NAME}`` in connection settings may name. ``state``: where the local
     target keeps its records. ``cache``: what may be deleted at any time. ``in_action``: inside the container Action.
+    ``templates``: the user's own templates of a kind of target, text by file name; from where tagboat.yaml is.
     """
 
     environment: Mapping[str, str]
@@ -251,6 +281,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     cache: Path
     clock: Callable[[], float]
     in_action: bool = False
+    templates: Callable[[str], Mapping[str, str]] = no_templates
 
 
 class Deployer(abc.ABC):
@@ -259,6 +290,8 @@ class Deployer(abc.ABC):
     capabilities: Capabilities
     settings_type: ClassVar[type[msgspec.Struct]]
     """The keys that a target of this kind takes in tagboat.yaml (kebab-case, unknown ones forbidden)."""
+    canary: Canary | None = None
+    """How a candidate earns its traffic; None where it takes over at once. Needs `Capabilities.weights`."""
 
     @abc.abstractmethod
     def __init__(self, target: str, settings: msgspec.Struct, surroundings: Surroundings) -> None:
@@ -295,12 +328,21 @@ class Deployer(abc.ABC):
     def call(self, slot: Slot, request: Request, revision: Revision = Revision.LIVE) -> Response:
         """Send a request by the target's own way in. Raises `UnreachableError` when nothing answers."""
 
+    def templates(self) -> Mapping[str, str]:
+        """SHA-256 of each template that makes what is applied, by its name; a part of every release's identity."""
+        return {}
+
     def traffic(self, slot: Slot, weights: Mapping[Revision, int]) -> None:
         """Split the traffic, in percent; only where `Capabilities.weights`."""
         raise NotImplementedError
 
     def metrics(self, slot: Slot, revision: Revision, window: float) -> Mapping[str, float]:
-        """The server's own figures over the last ``window`` seconds; only where `Capabilities.metrics`."""
+        """The servers' own figures over about the last ``window`` seconds; only where `Capabilities.metrics`.
+
+        ``requests`` and ``failures`` (answers of 5xx) are counts, ``latency_p99`` is in seconds (NaN where nothing was
+        asked), ``predictions.<method>.<bin>`` counts the answers that fell into a bin. With a window of 0 the counting
+        begins now.
+        """
         raise NotImplementedError
 
     @abc.abstractmethod

@@ -16,6 +16,7 @@ import msgspec
 
 from deployers.base import Action, Deployer, Health, Lease, Observation, Plan, Release, Revision, Slot, VerifiedRelease
 from deployers.errors import DegradedError, ReleaseFailedError, TagboatError
+from entrypoint.canary import CanaryRun
 from entrypoint.journal import Journal
 from entrypoint.preparation import prepare
 from entrypoint.registry.policy import check_policies, check_retirement, check_unmoved
@@ -138,6 +139,7 @@ class SlotRun:
             commit=wanted.commit,
             bundle_digest="",
             settings=self.workspace.identity(self.slot),
+            templates=self.deployer.templates(),
             tag=wanted.tag,
         )
 
@@ -164,6 +166,7 @@ class SlotRun:
                     lease.renew()
                 if step.candidate:
                     self._verify(release.id, Revision.CANDIDATE)
+                    self._earn_traffic(lease)
             observed = await_release(lambda: self.deployer.observe(self.slot), release.id, timeout=SWITCH_SECONDS)
             self._verify(release.id, Revision.LIVE)
         except ReleaseFailedError as error:
@@ -174,6 +177,14 @@ class SlotRun:
                 *self._overtaken("is live already, and now verified"), release=release, observed=observed
             )
         return self._ended(Status.LIVE, self._overtaken("")[1], release=release, observed=observed, changed=True)
+
+    def _earn_traffic(self, lease: Lease | None) -> None:
+        """Where the target is to try a release on a part of its clients first: not before there are any."""
+        canary = self.deployer.canary
+        if canary is not None and self._before.health is not Health.ABSENT:
+            CanaryRun(
+                deployer=self.deployer, slot=self.slot, canary=canary, journal=self.journal, lease=lease
+            ).carry_out()
 
     def _verify(self, release_id: str, revision: Revision, *, smoke: bool = True) -> None:
         requests = self.settings.smoke if smoke else ()

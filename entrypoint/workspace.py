@@ -84,6 +84,7 @@ class Workspace:
             cache=self.cache,
             clock=self.request.clock,
             in_action=self.request.in_action,
+            templates=self.templates,
         )
 
     # What tagboat.yaml says
@@ -127,6 +128,14 @@ class Workspace:
     def read_input(self, path: str) -> bytes:
         """The content of a smoke request's input-file."""
         return required(self.source, path)
+
+    def templates(self, kind: str) -> Mapping[str, str]:
+        """The user's own templates of a kind of target, text by file name."""
+        if self.configuration.templates is None:
+            return {}
+        folder = f"{self.configuration.templates}/{kind}"
+        names = [name for name in self.source.files(folder) if name.endswith(".j2")]
+        return {name: required(self.source, f"{folder}/{name}").decode(errors="replace") for name in names}
 
     def identity(self, slot: Slot) -> Mapping[str, Any]:
         """All settings that change what is served, as they enter the release's identity."""

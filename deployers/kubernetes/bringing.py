@@ -23,7 +23,7 @@ APPLY, ROLLBACK, REMOVE = "apply", "rollback", "remove"
 
 
 class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
-    """What changes a slot. ``timeout``: seconds of a rollout; ``keep_old``: those for which the replaced one runs on."""
+    """What changes a slot. ``timeout``: seconds of a rollout; ``keep_old``: those that the replaced one runs on."""
 
     api: Api
     slot: Slot

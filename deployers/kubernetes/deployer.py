@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from msgspec.structs import replace
@@ -15,6 +15,8 @@ from msgspec.structs import replace
 import templates as packaged
 from deployers.base import (
     Action,
+    Canary,
+    CanaryStep,
     Capabilities,
     Change,
     Deployer,
@@ -33,21 +35,28 @@ from deployers.base import (
     TagRecord,
     VerifiedRelease,
 )
-from deployers.errors import ConfigurationError, ReleaseFailedError, StalePlanError, UnreachableError
+from deployers.errors import ReleaseFailedError, StalePlanError, UnreachableError
 from deployers.kubernetes import diffing, names, records
 from deployers.kubernetes.api import DEPLOYMENT, LEASE, SERVICE, Api, Kind
 from deployers.kubernetes.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper, is_ours
 from deployers.kubernetes.diagnosis import reasons
-from deployers.kubernetes.images import Images
+from deployers.kubernetes.figures import Figures
 from deployers.kubernetes.leases import DURATION as LEASE_DURATION
 from deployers.kubernetes.leases import lease
 from deployers.kubernetes.login import login
 from deployers.kubernetes.looking import Look, look, workloads
-from deployers.kubernetes.manifests import Manifests, manifests
+from deployers.kubernetes.manifests import WORKLOAD, Manifests, manifests
 from deployers.kubernetes.records import Records, Reference, SlotRecord
-from deployers.kubernetes.settings import KubernetesSettings
+from deployers.kubernetes.settings import KubernetesSettings, Strategy
+from deployers.kubernetes.traffic import check as check_traffic
+from deployers.kubernetes.traffic import pods_for, split
 from deployers.rendering import Templates
+from deployers.settings import expand
 from deployers.wrapping.bundle import Bundle
+
+if TYPE_CHECKING:
+    from deployers.kubernetes.images import Images
+    from deployers.wrapping.image import SigningKey
 
 LEASE_PATIENCE = 70.0
 """Seconds that we wait for another run's lease: long enough to follow one that has died."""
@@ -75,6 +84,7 @@ class KubernetesDeployer(Deployer):
         beside = settings.strategy.type != "rolling"
         self.capabilities = Capabilities(candidate=beside, weights=beside, metrics=True, scale_to_zero=True)
         self.surroundings = surroundings
+        self.canary = canary_of(settings.strategy)
         self.given_images = images
         self.lease_patience = lease_patience
         self.lease_duration = lease_duration
@@ -88,21 +98,39 @@ class KubernetesDeployer(Deployer):
         return Api(way.client, namespace, where=f"target {self.target}", sleep=self.sleep)
 
     @cached_property
+    def figures(self) -> Figures:
+        """The servers' figures, as far as this run has seen them."""
+        return Figures(self.api)
+
+    @cached_property
     def images(self) -> Images:
         """What makes images."""
-        if self.given_images is None:
-            raise ConfigurationError("no images can be made", where=f"targets.{self.target}.image")
-        return self.given_images
+        if self.given_images is not None:
+            return self.given_images
+        # Imported here: what it takes to build is not needed to look.
+        from deployers.kubernetes.images import RegistryImages
+
+        return RegistryImages(
+            self.settings.image,
+            self.surroundings,
+            key=self._signing_key,
+            run=names.run_link(self.surroundings.environment),
+        )
 
     @cached_property
     def rendering(self) -> Templates:
         """Our templates, and the repository's own."""
-        return Templates(Path(packaged.__file__).parent / "kubernetes", {})
+        return Templates(Path(packaged.__file__).parent / "kubernetes", self.surroundings.templates("kubernetes"))
+
+    def templates(self) -> Mapping[str, str]:
+        """The digests of the templates that make the objects."""
+        return self.rendering.digests()
 
     # What is, and what would be
 
     def plan(self, release: Release, bundle: Bundle) -> Plan:
         """Say what apply would change, by a dry run of the server's. Builds the image, pushes and changes nothing."""
+        check_traffic(self.settings, self.target)
         seen = self._look(release.slot)
         if seen.serves(release.id):
             kept = Change(object=f"Deployment {seen.record.workload}" if seen.record else "", action=Action.KEEP)
@@ -136,6 +164,22 @@ class KubernetesDeployer(Deployer):
                 raise UnreachableError("there is no candidate", where=str(slot), hint="Deploy a release first.")
         return self.api.ask(SERVICE, name, self.settings.port, request)
 
+    def traffic(self, slot: Slot, weights: Mapping[Revision, int]) -> None:
+        """Split the clients between what serves and the candidate."""
+        record = self._records(slot).read() or SlotRecord(slot=slot)
+        split(self.api, slot, record, self.settings, weights)
+
+    def metrics(self, slot: Slot, revision: Revision, window: float) -> Mapping[str, float]:
+        """The figures of a revision's pods."""
+        record = self._records(slot).read() or SlotRecord(slot=slot)
+        workload = record.workload
+        if revision is Revision.CANDIDATE:
+            under_way = record.operation.release if record.operation is not None else None
+            workload = names.release_name(slot, under_way.id) if under_way is not None else None
+        if workload is None:
+            raise UnreachableError(f"there is no {revision.value} release", where=str(slot))
+        return self.figures.over(workload, {**names.selector(slot), WORKLOAD: workload}, window)
+
     def diagnose(self, slot: Slot) -> Sequence[str]:
         """What the cluster says of the newest workload's pods."""
         lines = list(self.observe(slot).reasons)
@@ -164,7 +208,7 @@ class KubernetesDeployer(Deployer):
         keeper = self._keeper(release.slot)
         if seen.record is not None:
             keeper.sweep_retired(seen.record)
-        yield from keeper.bring_up(release, made, APPLY)
+        yield from keeper.bring_up(release, made, APPLY, canary=self._few())
 
     def rollback(self, slot: Slot, to: VerifiedRelease | None = None) -> Iterator[Step]:
         """Apply the objects of a verified release again, as they were stored."""
@@ -230,6 +274,21 @@ class KubernetesDeployer(Deployer):
         patience, duration = self.lease_patience, self.lease_duration
         return lease(self.api, slot, patience=patience, sleep=self.sleep, duration=duration)
 
+    def _few(self) -> int | None:
+        """So many pods does a canary begin with, where their number makes its share."""
+        strategy = self.settings.strategy
+        if strategy.type != "canary" or self.settings.route is not None:
+            return None
+        return pods_for(self.settings.replicas, strategy.steps[0].weight)
+
+    def _signing_key(self) -> SigningKey | None:
+        if self.settings.image.signing_key is None:
+            return None
+        from deployers.wrapping.image import SigningKey
+
+        where = f"targets.{self.target}.image.signing-key"
+        return SigningKey(expand(self.settings.image.signing_key, self.surroundings.environment, where=where))
+
     def _look(self, slot: Slot) -> Look:
         return look(self.api, self._records(slot), slot, port=self.settings.port, now=self.surroundings.clock())
 
@@ -274,6 +333,21 @@ class KubernetesDeployer(Deployer):
         if settings.route is not None and settings.route.hostnames:
             return f"http://{settings.route.hostnames[0]}{settings.route.path}"
         return f"http://{names.slot_name(slot)}.{self.api.namespace}.svc:{settings.port}"
+
+
+def canary_of(strategy: Strategy) -> Canary | None:
+    """The contract's words for a canary, or None where the strategy is another."""
+    if strategy.type != "canary":
+        return None
+    judgement = strategy.judgement
+    return Canary(
+        steps=tuple(CanaryStep(weight=step.weight, pause=step.pause) for step in strategy.steps),
+        requests=judgement.requests,
+        error_rate=judgement.error_rate,
+        latency=judgement.latency,
+        drift=judgement.drift,
+        patience=judgement.patience,
+    )
 
 
 def _pod_labels(documents: Sequence[Mapping[str, object]], workload: str) -> dict[str, str]:

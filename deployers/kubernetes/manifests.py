@@ -15,12 +15,20 @@ from deployers.kubernetes.api import Document
 from deployers.kubernetes.safety import check_pods
 from deployers.kubernetes.settings import KubernetesSettings
 from deployers.rendering import Templates
+from deployers.wrapping.images import places
 
 PRE_STOP = 5
 """Seconds that a pod goes on serving after it was told to end, until every node has heard of it."""
 
 WORKLOAD = f"{names.DOMAIN}/workload"
 """The label by which a Deployment selects its pods."""
+
+CONTAINER_SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "privileged": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 
 ORDER = (
     "ServiceAccount", "NetworkPolicy", "Deployment", "InferenceService", "PodDisruptionBudget",
@@ -97,6 +105,10 @@ def manifests(
         "replicas": None if settings.autoscaling or settings.keda else settings.replicas,
         "fewest": fewest(settings),
         "env": variables(release, settings),
+        "fetch_env": variables(release, settings, told=False),
+        "fetch_command": list(places.FETCH_COMMAND),
+        "model_folder": places.MODEL,
+        "container_security": CONTAINER_SECURITY,
         "resources": resources(settings),
         "tolerations": [msgspec.to_builtins(each) for each in settings.tolerations],
         "grace": grace,
@@ -122,10 +134,10 @@ def manifests(
                      candidate_service=candidate)  # fmt: skip
 
 
-def variables(release: Release, settings: KubernetesSettings) -> list[Document]:
-    """The server's environment: who it is, how it behaves, and what the target adds."""
+def variables(release: Release, settings: KubernetesSettings, *, told: bool = True) -> list[Document]:
+    """The server's environment: who it is and how it behaves (``told``), and what the target adds."""
     server = release.settings.get("server", {})
-    told = {
+    own = {
         "TAGBOAT_RELEASE": release.id,
         "TAGBOAT_STAGE": release.slot.stage,
         "TAGBOAT_SETTINGS": msgspec.json.encode({"drain": settings.drain, **server}, order="deterministic").decode(),
@@ -136,7 +148,7 @@ def variables(release: Release, settings: KubernetesSettings) -> list[Document]:
         {"name": name, "valueFrom": {"secretKeyRef": {"name": key.secret, "key": key.key}}}
         for name, key in settings.env_from_secrets.items()
     ]
-    return [*found, *({"name": name, "value": value} for name, value in told.items())]
+    return [*found, *({"name": name, "value": value} for name, value in own.items() if told)]
 
 
 def resources(settings: KubernetesSettings) -> Document:

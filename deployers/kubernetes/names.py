@@ -96,7 +96,11 @@ def release_annotations(release: Release, environment: Mapping[str, str]) -> dic
     }
     if release.tag is not None:
         found[f"{DOMAIN}/tag"] = release.tag.name
+    run = run_link(environment)
+    return {**found, f"{DOMAIN}/run": run} if run is not None else found
+
+
+def run_link(environment: Mapping[str, str]) -> str | None:
+    """The address of the run, where it is one of GitHub's."""
     server, repository, run = (environment.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
-    if server and repository and run:
-        found[f"{DOMAIN}/run"] = f"{server}/{repository}/actions/runs/{run}"
-    return found
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None

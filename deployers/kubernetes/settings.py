@@ -137,7 +137,22 @@ class Image(Settings, frozen=True, kw_only=True):
     base_image: Annotated[
         str | None, Meta(description="The image that it stands on, by tag or digest; without it the slim Python image.")
     ] = None
-    platforms: Annotated[Sequence[str], Meta(description="`linux/amd64`, `linux/arm64` or both.")] = ("linux/amd64",)
+    platforms: Annotated[
+        Sequence[Literal["linux/amd64", "linux/arm64"]], Meta(min_length=1, description="What it runs on.")
+    ] = ("linux/amd64",)
+    model: Annotated[
+        Literal["image", "object-storage"],
+        Meta(description="Where the model's files are: in the image, or in a store that an init container reads."),
+    ] = "image"
+    model_store: Annotated[
+        str | None, Meta(description="`model: object-storage`: `s3://bucket/prefix`, or an address of https.")
+    ] = None
+    allow_missing: Annotated[
+        Sequence[str], Meta(description="Shared libraries that the base image may lack, such as `libcuda.so.1`.")
+    ] = ()
+    signing_key: Annotated[
+        Secret | None, Meta(description="A private key (PEM, P-256) that signs images as cosign does.")
+    ] = None
     plain_http: Annotated[bool, Meta(description="Push over plain HTTP.")] = False
     pull_secrets: Annotated[Sequence[Name], Meta(description="Secrets with which the cluster pulls.")] = ()
 

@@ -379,4 +379,11 @@ class Configuration(Settings, frozen=True, kw_only=True):
         Registration()
     )
     indexes: Annotated[tuple[Index, ...], Meta(description="Package indexes beside PyPI.")] = ()
+    templates: Annotated[
+        RepositoryPath | None,
+        Meta(
+            description="A folder beside tagboat.yaml with templates of yours, such as `kubernetes/service.yaml.j2`: "
+            "one of the same name stands in for ours, another one adds to them."
+        ),
+    ] = None
     dvc: Annotated[Dvc, Meta(description="Where DVC's objects are.")] = Dvc()

@@ -81,7 +81,7 @@ class Controllers:
         spare = max(0, available - (wanted - absent))
         for each in old:
             unready = each["spec"]["replicas"] - self.ready(each)
-            fewer = min(each["spec"]["replicas"], spare) if not unready else unready
+            fewer = unready or min(each["spec"]["replicas"], spare)
             spare -= 0 if unready else fewer
             self.scale(each, each["spec"]["replicas"] - fewer)
         self.report(deployment, current, old, wanted)
@@ -173,8 +173,7 @@ class Controllers:
         wanted = replica_set["spec"]["replicas"]
         script = self.servers.script(replica_set["spec"]["template"]["spec"])
         if script.kind == "quota" and len(pods) < wanted:
-            message = f'pods "{name}-" is forbidden: exceeded quota: compute, requested: limits.memory=1Gi, ' \
-                "used: limits.memory=8Gi, limited: limits.memory=8Gi"  # fmt: skip
+            message = f'pods "{name}-" is forbidden: {OVER_QUOTA}'
             failed = condition("ReplicaFailure", "True", "FailedCreate", message)
             self.store.update(key, lambda each: each["status"].update(conditions=[failed]))
             self.warn(replica_set, "FailedCreate", f"Error creating: {message}")
@@ -268,6 +267,7 @@ class Controllers:
         )  # fmt: skip
 
 
+OVER_QUOTA = "exceeded quota: compute, requested: limits.memory=1Gi, used: limits.memory=8Gi, limited: 8Gi"
 UNSCHEDULABLE = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu. preemption: 0/3 nodes are available."
 
 

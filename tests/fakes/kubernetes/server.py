@@ -18,7 +18,7 @@ import urllib.parse
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import yaml
 
@@ -76,7 +76,7 @@ class Cluster:
         for name in ("default", "kube-system", "models"):
             self.add_namespace(name)
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         """Serve."""
         self.controllers.thread.start()
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
