@@ -66,8 +66,8 @@ class CanaryRun:
                     break
                 if window >= step.pause + self.canary.patience:
                     raise UnreachableError(
-                        f"the canary holds at {step.weight} %: {new['requests']:.0f} of {self.canary.requests} requests "
-                        "came, too few to tell",
+                        f"the canary holds at {step.weight} %: {new['requests']:.0f} of {self.canary.requests} "
+                        "requests came, too few to tell",
                         where=str(self.slot),
                         hint="Run again when more clients ask, or lower `strategy.judgement.requests`.",
                     )

@@ -113,6 +113,13 @@ class Api:
         path = self._path(kind, document["metadata"]["name"])
         return self._object("PUT", path, {"fieldManager": FIELD_MANAGER}, document)
 
+    def scale(self, name: str, replicas: int) -> None:
+        """Set a Deployment's number of pods, where something else than us owns it from then on."""
+        path = f"{self._path(DEPLOYMENT, name)}/scale"
+        body = {"spec": {"replicas": replicas}}
+        query = {"fieldManager": f"{FIELD_MANAGER}-scale"}
+        self._object("PATCH", path, query, body, content_type="application/merge-patch+json", again=True)
+
     def delete(self, document: Document) -> bool:
         """Remove an object that was read before, and what it owns; False where it is gone already.
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from deployers.base import Release, Slot, Step
 from deployers.errors import ReleaseFailedError
 from deployers.kubernetes import names
-from deployers.kubernetes.api import Api, Document, Kind
+from deployers.kubernetes.api import DEPLOYMENT, Api, Document, Kind
 from deployers.kubernetes.manifests import Manifests
 from deployers.kubernetes.records import Operation, Records, Reference, ReleaseRecord, Retired, SlotRecord
 from deployers.kubernetes.rollout import await_rollout
@@ -52,6 +52,7 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
         few = canary if record.live is not None and kind == APPLY else None
         for document in first:
             self._apply(_scaled(document, made.workload, few))
+        self._keep_strength(record, made)
         yield Step(name="apply", detail=", ".join(str(Reference.of(each)) for each in first))
         yield from self._await(made)
         if side_by_side:
@@ -121,6 +122,17 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
             )
         )
         yield Step(name="settle", detail="what it replaced is gone" if not kept else "what it replaced runs on for now")
+
+    def _keep_strength(self, record: SlotRecord, made: Manifests) -> None:
+        """Where an autoscaler has the number of pods, let a new workload begin with as many as the old one has."""
+        new = next((each for each in made.documents if each["metadata"]["name"] == made.workload
+                    and each["kind"] == "Deployment"), None)  # fmt: skip
+        if new is None or "replicas" in new["spec"] or record.workload in {None, made.workload}:
+            return
+        old = self.api.get(DEPLOYMENT, str(record.workload))
+        there = self.api.get(DEPLOYMENT, made.workload)
+        if old is not None and there is not None and old["spec"]["replicas"] > there["spec"]["replicas"]:
+            self.api.scale(made.workload, int(old["spec"]["replicas"]))
 
     def _await(self, made: Manifests) -> Iterator[Step]:
         if any(each["kind"] == "Deployment" and each["metadata"]["name"] == made.workload for each in made.documents):

@@ -166,8 +166,8 @@ class KubernetesDeployer(Deployer):
 
     def traffic(self, slot: Slot, weights: Mapping[Revision, int]) -> None:
         """Split the clients between what serves and the candidate."""
-        record = self._records(slot).read() or SlotRecord(slot=slot)
-        split(self.api, slot, record, self.settings, weights)
+        kept = self._records(slot)
+        split(self.api, kept, kept.read() or SlotRecord(slot=slot), self.settings, weights)
 
     def metrics(self, slot: Slot, revision: Revision, window: float) -> Mapping[str, float]:
         """The figures of a revision's pods."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 
-from deployers.base import Revision, Slot
+from deployers.base import Revision
 from deployers.errors import CapabilityError, UnreachableError
 from deployers.kubernetes import names
-from deployers.kubernetes.api import DEPLOYMENT, SERVICE, Api, Document, Kind
-from deployers.kubernetes.records import SlotRecord
+from deployers.kubernetes.api import Api, Document
+from deployers.kubernetes.records import Records, ReleaseRecord, SlotRecord
 from deployers.kubernetes.settings import KubernetesSettings
-
-ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute")
 
 TOLERANCE = 5.0
 """Points by which a share that pods make may be off; what would be further off is refused before anything begins."""
@@ -53,42 +52,36 @@ def share(replicas: int, weight: int) -> float:
 
 
 def split(
-    api: Api, slot: Slot, record: SlotRecord, settings: KubernetesSettings, weights: Mapping[Revision, int]
+    api: Api, kept: Records, record: SlotRecord, settings: KubernetesSettings, weights: Mapping[Revision, int]
 ) -> None:
-    """Give the candidate its share. Raises `UnreachableError` where there is none."""
-    if record.operation is None or record.operation.release is None or record.workload is None:
-        raise UnreachableError("there is no candidate", where=str(slot), hint="Deploy a release first.")
+    """Give the candidate its share, by applying what is stored of both releases otherwise.
+
+    Raises `UnreachableError` where there is no candidate beside a live release.
+    """
+    candidate = record.operation.release if record.operation is not None else None
+    old = kept.release(record.live.id) if record.live is not None else None
+    new = kept.release(candidate.id) if candidate is not None else None
+    if old is None or new is None:
+        raise UnreachableError("there is no candidate", where=str(record.slot), hint="Deploy a release first.")
     weight = weights.get(Revision.CANDIDATE, 0)
-    name = names.slot_name(slot)
-    candidate = names.release_name(slot, record.operation.release.id)
+    name = names.slot_name(record.slot)
     if settings.route is not None:
-        route = _live(api, ROUTE, name)
-        backends = [
-            {"name": name, "port": settings.port, "weight": 100 - weight},
-            {"name": f"{name}-candidate", "port": settings.port, "weight": weight},
-        ]
-        rules = [{**rule, "backendRefs": backends} for rule in route["spec"]["rules"]]
-        api.apply(_ours(route, {**_own_spec(route), "rules": rules}), force=True)
+        shares = [(name, 100 - weight), (f"{name}-candidate", weight)]
+        backends = [{"name": each, "port": settings.port, "weight": share} for each, share in shares]
+        route = _stored(new, "HTTPRoute", name)
+        route["spec"]["rules"] = [{**rule, "backendRefs": backends} for rule in route["spec"]["rules"]]
+        api.apply(route, force=True)
         return
-    deployment = _live(api, DEPLOYMENT, candidate)
+    deployment = _stored(new, "Deployment", new.workload)
     deployment["spec"]["replicas"] = pods_for(settings.replicas, weight)
-    api.replace(deployment)
-    service = _live(api, SERVICE, name)
-    service["spec"]["selector"] = names.selector(slot)
-    api.replace(service)
+    api.apply(deployment, force=settings.force_conflicts)
+    service = _stored(old, "Service", name)
+    service["spec"]["selector"] = names.selector(record.slot)
+    api.apply(service, force=settings.force_conflicts)
 
 
-def _live(api: Api, kind: Kind, name: str) -> Document:
-    found = api.get(kind, name)
-    if found is None:
-        raise UnreachableError(f"the {kind.kind} {name} is not there", where=api.where)
-    return found
-
-
-def _own_spec(route: Document) -> Document:
-    return {key: value for key, value in route["spec"].items() if key in {"parentRefs", "hostnames"}}
-
-
-def _ours(live: Document, spec: Document) -> Document:
-    metadata = {key: live["metadata"][key] for key in ("name", "namespace", "labels") if key in live["metadata"]}
-    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata, "spec": spec}
+def _stored(release: ReleaseRecord, kind: str, name: str) -> Document:
+    for each in release.documents:
+        if each["kind"] == kind and each["metadata"]["name"] == name:
+            return copy.deepcopy(each)
+    raise UnreachableError(f"the release has no {kind} {name}", where=f"{release.release.slot}")

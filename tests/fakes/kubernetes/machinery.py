@@ -99,7 +99,9 @@ class Machinery:
             if expected and expected != live["metadata"]["resourceVersion"]:
                 raise ApiError(409, "Conflict", f'Operation cannot be fulfilled on {named(resource)} "{key.name}": the '
                                "object has been modified; please apply your changes to the latest version and try again")  # fmt: skip
-            if "strategic" in kind:
+            if sub == "scale":
+                fresh = merge_patched(live, {"spec": {"replicas": body["spec"]["replicas"]}})
+            elif "strategic" in kind:
                 fresh = self.fields.merged(live, body, self.schemas.root(live))
             else:
                 fresh = merge_patched(live, body)
