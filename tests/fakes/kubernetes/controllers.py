@@ -24,6 +24,10 @@ Document = dict[str, Any]
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 TURN = 0.02
+"""Seconds between two looks at whether something has changed."""
+
+PAUSE = 0.25
+"""Seconds between two looks at what time alone changes: starts and deadlines."""
 
 
 class Controllers:
@@ -39,10 +43,13 @@ class Controllers:
         self.thread = threading.Thread(target=self.run, name="controllers", daemon=True)
 
     def run(self) -> None:
-        """Settle again and again."""
+        """Settle after each change, and now and then for what only time brings."""
+        settled, at = -1, 0.0
         while not self.closed.is_set():
             with self.store.changed:
-                if not self.paused.is_set():
+                due = self.store.version != settled or time.monotonic() - at > PAUSE
+                if due and not self.paused.is_set():
+                    settled, at = self.store.version, time.monotonic()
                     self.settle()
                 self.store.changed.wait(TURN)
 

@@ -188,6 +188,7 @@ class Handler(BaseHTTPRequestHandler):
 
     cluster: Cluster
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes, and would wait for each other
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
