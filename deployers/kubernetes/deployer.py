@@ -166,6 +166,8 @@ class KubernetesDeployer(Deployer):
 
     def traffic(self, slot: Slot, weights: Mapping[Revision, int]) -> None:
         """Split the clients between what serves and the candidate."""
+        if not self.capabilities.weights:
+            raise NotImplementedError(f"strategy {self.settings.strategy.type} has no candidate")
         kept = self._records(slot)
         split(self.api, kept, kept.read() or SlotRecord(slot=slot), self.settings, weights)
 

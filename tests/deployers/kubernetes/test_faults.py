@@ -1,0 +1,143 @@
+"""What goes wrong between us and the API server costs no release, and nothing is done twice."""
+
+import json
+
+import pytest
+
+from deployers.base import Action
+from deployers.conformance.subject import assert_live, deploy
+from deployers.errors import ConfigurationError, RefusedError, ReleaseFailedError, UnreachableError
+from deployers.kubernetes import names
+from tests.fakes.kubernetes import when
+
+WRITES = [("PATCH", "/deployments/"), ("PATCH", "/services/"), ("PATCH", "/serviceaccounts/")]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 429, "headers": (("retry-after", "0"),)},
+        {"status": 500, "after_write": True},
+        {"status": 503},
+        {"cut": True},
+    ],
+    ids=["429", "500 after the write", "503", "cut"],
+)
+def test_a_write_that_fails_for_a_moment_is_done_again(fault, cluster, subject_with):
+    subject = subject_with()
+    for method, part in WRITES:
+        cluster.fail(when(method, part), times=2, **fault)
+    assert_live(subject, subject.slot(), deploy(subject, subject.slot(), "v1.0.0"))
+    assert not cluster.faults
+
+
+def test_a_broken_or_expired_watch_is_begun_again(cluster, subject_with):
+    subject = subject_with()
+    cluster.fail(when("GET", "watch=1"), times=1, cut=True)
+    deployer = subject.deployer()
+    steps = deployer.apply(deployer.plan(*subject.release(subject.slot(), "v1.0.0")))
+    for step in steps:
+        if step.name == "apply":
+            cluster.store.forget_history()
+    assert subject.deployer().observe(subject.slot()).release_id is not None
+
+
+def test_an_api_server_that_is_gone_is_told_apart_from_a_refusal(cluster, subject_with):
+    subject = subject_with()
+    deployer = subject.deployer()
+    deployer.sleep = lambda _: None
+    cluster.fail(lambda method, path: True, times=50, status=503)
+    with pytest.raises(UnreachableError, match="503") as failure:
+        deployer.observe(subject.slot())
+    assert failure.value.exit_code == 4
+    cluster.faults.clear()
+    cluster.forbidden.append(("PATCH", "deployments"))
+    with pytest.raises(RefusedError, match="forbidden"):
+        deployer.plan(*subject.release(subject.slot(), "v1.0.0"))
+
+
+def test_a_namespace_that_is_not_there_is_not_made(cluster, subject_with):
+    subject = subject_with(namespace="nowhere")
+    with pytest.raises(ConfigurationError, match='namespaces "nowhere" not found') as failure:
+        subject.deployer().plan(*subject.release(subject.slot(), "v1.0.0"))
+    assert "Create the namespace first" in failure.value.hint
+
+
+def conflicting(subject, slot):
+    """Somebody applies the service's port by his own field manager."""
+    name = names.slot_name(slot)
+    document = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {"type": "NodePort"},
+    }
+    path = f"/api/v1/namespaces/models/services/{name}?fieldManager=kubectl&force=true"
+    return path, json.dumps(document).encode()
+
+
+def apply_as_somebody(cluster, path, body):
+    import urllib.request
+
+    from tests.fakes.kubernetes import TOKEN
+
+    request = urllib.request.Request(cluster.url + path, method="PATCH", data=body)
+    request.add_header("authorization", f"Bearer {TOKEN}")
+    request.add_header("content-type", "application/apply-patch+yaml")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        answer.read()
+
+
+def test_a_conflict_names_the_field_and_its_owner_and_is_forced_only_when_asked(cluster, subject_with):
+    subject = subject_with()
+    slot = subject.slot()
+    deploy(subject, slot, "v1.0.0")
+    apply_as_somebody(cluster, *conflicting(subject, slot))
+    with pytest.raises(Exception, match='conflict with "kubectl" using v1:\n- .spec.type') as failure:
+        subject.deployer().plan(*subject.release(slot, "v2.0.0"))
+    assert "force-conflicts" in failure.value.hint
+    subject.written["force-conflicts"] = True
+    assert_live(subject, slot, deploy(subject, slot, "v2.0.0"))
+    assert cluster.store.list("", "services", "models")[0]["spec"]["type"] == "ClusterIP"
+
+
+def test_an_object_of_the_same_name_that_is_not_ours_is_left_alone(cluster, subject_with):
+    subject = subject_with()
+    slot = subject.slot()
+    name = names.slot_name(slot)
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"ports": [{"port": 1}]}}
+    subject.fetch("/api/v1/namespaces/models/services", "POST", json.dumps(body).encode())
+    deployer = subject.deployer()
+    with pytest.raises(ReleaseFailedError, match="it is not ours"):
+        list(deployer.apply(deployer.plan(*subject.release(slot, "v1.0.0"))))
+    list(deployer.remove(slot))
+    assert [each["metadata"]["name"] for each in cluster.store.list("", "services", "models")] == [name]
+
+
+def test_an_object_changed_by_hand_is_shown_in_the_plan_and_mended(cluster, subject_with):
+    subject = subject_with()
+    slot = subject.slot()
+    deploy(subject, slot, "v1.0.0")
+    key = next(key for key in cluster.store.objects if key.resource == "deployments")
+    cluster.store.update(key, lambda each: each["spec"]["template"]["spec"]["containers"][0].update(image="evil"))
+    plan = subject.deployer().plan(*subject.release(slot, "v2.0.0"))
+    shown = next(change for change in plan.changes if change.object.startswith("Deployment"))
+    assert shown.action is Action.UPDATE
+    assert any(line.startswith("-") and line.endswith("image: evil") for line in shown.diff.splitlines())
+    assert_live(subject, slot, deploy(subject, slot, "v2.0.0"))
+    assert "evil" not in str(cluster.store.list("apps", "deployments"))
+
+
+def test_a_diff_shows_what_changes_and_none_of_the_servers_defaults(cluster, subject_with):
+    subject = subject_with()
+    slot = subject.slot()
+    deploy(subject, slot, "v1.0.0")
+    plan = subject.deployer().plan(*subject.release(slot, "v2.0.0"))
+    deployment = next(change for change in plan.changes if change.object.startswith("Deployment"))
+    changed = [line for line in deployment.diff.splitlines() if line[:1] in "+-" and line[:3] not in {"+++", "---"}]
+    assert any("tagboat.dev/version: v2.0.0" in line for line in changed)
+    for noise in ("terminationMessagePath", "managedFields", "resourceVersion", "dnsPolicy", "status:", "uid:"):
+        assert noise not in deployment.diff
+    kept = [change for change in plan.changes if change.object.startswith(("ServiceAccount", "NetworkPolicy"))]
+    assert kept
+    assert all(change.action is Action.KEEP for change in kept)
