@@ -10,13 +10,15 @@ import json
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import urllib3
-from kubernetes.client import ApiClient
 
 from deployers.base import Request, Response
 from deployers.errors import ConfigurationError, RefusedError, TagboatError, UnreachableError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
 
 JSON = Any
 Document = dict[str, JSON]

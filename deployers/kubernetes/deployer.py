@@ -43,7 +43,6 @@ from deployers.kubernetes.diagnosis import reasons
 from deployers.kubernetes.figures import Figures
 from deployers.kubernetes.leases import DURATION as LEASE_DURATION
 from deployers.kubernetes.leases import lease
-from deployers.kubernetes.login import login
 from deployers.kubernetes.looking import Look, look, workloads
 from deployers.kubernetes.manifests import WORKLOAD, Manifests, manifests
 from deployers.kubernetes.records import Records, Reference, SlotRecord
@@ -92,7 +91,9 @@ class KubernetesDeployer(Deployer):
 
     @cached_property
     def api(self) -> Api:
-        """The way to the cluster, at its first use."""
+        """The way to the cluster, at its first use; the client's library takes seconds to import."""
+        from deployers.kubernetes.login import login
+
         way = login(self.settings, self.surroundings.environment, self.target)
         namespace = self.settings.namespace or way.namespace or "default"
         return Api(way.client, namespace, where=f"target {self.target}", sleep=self.sleep)

@@ -122,10 +122,12 @@ class SecretKey(Settings, frozen=True, kw_only=True):
 class Toleration(Settings, frozen=True, kw_only=True):
     """A taint that the pods may stand."""
 
-    key: str | None = None
-    operator: Literal["Exists", "Equal"] = "Equal"
-    value: str | None = None
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    key: Annotated[str | None, Meta(description="The taint's key; without one, every key.")] = None
+    operator: Annotated[Literal["Exists", "Equal"], Meta(description="How it is compared.")] = "Equal"
+    value: Annotated[str | None, Meta(description="The taint's value.")] = None
+    effect: Annotated[
+        Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None, Meta(description="Its effect; without it, any.")
+    ] = None
 
 
 class Image(Settings, frozen=True, kw_only=True):

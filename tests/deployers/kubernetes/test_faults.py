@@ -93,7 +93,7 @@ def test_a_conflict_names_the_field_and_its_owner_and_is_forced_only_when_asked(
     slot = subject.slot()
     deploy(subject, slot, "v1.0.0")
     apply_as_somebody(cluster, *conflicting(subject, slot))
-    with pytest.raises(Exception, match='conflict with "kubectl" using v1:\n- .spec.type') as failure:
+    with pytest.raises(Exception, match=r'conflict with "kubectl" using v1:\n- \.spec\.type') as failure:
         subject.deployer().plan(*subject.release(slot, "v2.0.0"))
     assert "force-conflicts" in failure.value.hint
     subject.written["force-conflicts"] = True
