@@ -15,6 +15,7 @@ from deployers.base import Release, Slot, Step
 from deployers.errors import ReleaseFailedError
 from deployers.kubernetes import names
 from deployers.kubernetes.api import DEPLOYMENT, Api, Document, Kind
+from deployers.kubernetes.engines import Engine
 from deployers.kubernetes.manifests import Manifests
 from deployers.kubernetes.records import Operation, Records, Reference, ReleaseRecord, Retired, SlotRecord
 from deployers.kubernetes.rollout import await_rollout
@@ -28,6 +29,7 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
     api: Api
     slot: Slot
     records: Records
+    engine: Engine
     clock: Callable[[], float]
     timeout: float
     keep_old: float
@@ -47,15 +49,15 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
             )
         )
         yield Step(name="record", detail="what it will be made of is written down")
-        side_by_side = made.candidate_service is not None
-        first = made.before_traffic() if side_by_side else list(made.documents)
+        beside = made.side_by_side and (made.candidate_service is not None or record.live is not None)
+        first = made.before_traffic() if beside else list(made.documents)
         few = canary if record.live is not None and kind == APPLY else None
         for document in first:
             self._apply(_scaled(document, made.workload, few))
         self._keep_strength(record, made)
         yield Step(name="apply", detail=", ".join(str(Reference.of(each)) for each in first))
         yield from self._await(made)
-        if side_by_side:
+        if beside:
             if kind == APPLY:
                 yield Step(name="candidate", detail="runs beside what serves", candidate=True)
             if few is not None:
@@ -135,8 +137,16 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
             self.api.scale(made.workload, int(old["spec"]["replicas"]))
 
     def _await(self, made: Manifests) -> Iterator[Step]:
-        if any(each["kind"] == "Deployment" and each["metadata"]["name"] == made.workload for each in made.documents):
-            yield from await_rollout(self.api, made.workload, made.labels, timeout=self.timeout, step="rollout")
+        kind = self.engine.kind
+        if any(each["kind"] == kind.kind and each["metadata"]["name"] == made.workload for each in made.documents):
+            yield from await_rollout(
+                self.api,
+                kind,
+                made.workload,
+                made.labels,
+                look=lambda workload: self.engine.progress(self.api, workload, made.labels),
+                timeout=self.timeout,
+            )
 
     def _apply(self, document: Document) -> None:
         kind = Kind(document["apiVersion"], document["kind"])

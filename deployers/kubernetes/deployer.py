@@ -37,16 +37,18 @@ from deployers.base import (
 )
 from deployers.errors import ReleaseFailedError, StalePlanError, UnreachableError
 from deployers.kubernetes import diffing, names, records
-from deployers.kubernetes.api import DEPLOYMENT, LEASE, SERVICE, Api, Kind
+from deployers.kubernetes.api import LEASE, Api, Kind
 from deployers.kubernetes.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper, is_ours
 from deployers.kubernetes.diagnosis import reasons
+from deployers.kubernetes.engines import check as check_engine
+from deployers.kubernetes.engines import engine_of
 from deployers.kubernetes.figures import Figures
 from deployers.kubernetes.leases import DURATION as LEASE_DURATION
 from deployers.kubernetes.leases import lease
 from deployers.kubernetes.looking import Look, look, workloads
-from deployers.kubernetes.manifests import WORKLOAD, Manifests, manifests
+from deployers.kubernetes.manifests import Manifests, manifests
 from deployers.kubernetes.records import Records, Reference, SlotRecord
-from deployers.kubernetes.settings import KubernetesSettings, Strategy
+from deployers.kubernetes.settings import Engine, KubernetesSettings, Strategy
 from deployers.kubernetes.traffic import check as check_traffic
 from deployers.kubernetes.traffic import pods_for, split
 from deployers.rendering import Templates
@@ -84,6 +86,7 @@ class KubernetesDeployer(Deployer):
         self.capabilities = Capabilities(candidate=beside, weights=beside, metrics=True, scale_to_zero=True)
         self.surroundings = surroundings
         self.canary = canary_of(settings.strategy)
+        self.engine = engine_of(settings)
         self.given_images = images
         self.lease_patience = lease_patience
         self.lease_duration = lease_duration
@@ -131,10 +134,12 @@ class KubernetesDeployer(Deployer):
 
     def plan(self, release: Release, bundle: Bundle) -> Plan:
         """Say what apply would change, by a dry run of the server's. Builds the image, pushes and changes nothing."""
+        check_engine(self.settings, self.target)
         check_traffic(self.settings, self.target)
         seen = self._look(release.slot)
         if seen.serves(release.id):
-            kept = Change(object=f"Deployment {seen.record.workload}" if seen.record else "", action=Action.KEEP)
+            shown = f"{self.engine.kind.kind} {seen.record.workload}" if seen.record else ""
+            kept = Change(object=shown, action=Action.KEEP)
             return Plan(release=release, bundle=bundle, changes=[kept], fingerprint=seen.fingerprint())
         made = self._manifests(release, self.images.reference(bundle))
         changes = []
@@ -157,13 +162,15 @@ class KubernetesDeployer(Deployer):
         return records.slots(self.api, self.target)
 
     def call(self, slot: Slot, request: Request, revision: Revision = Revision.LIVE) -> Response:
-        """Send a request through the API server's proxy to the service, so that no ingress is needed."""
-        name = names.slot_name(slot)
+        """Send a request through the API server's proxy, so that no ingress is needed."""
+        release_id = None
         if revision is Revision.CANDIDATE:
-            name = f"{name}-candidate"
-            if self.api.get(SERVICE, name) is None:
+            record = self._records(slot).read()
+            under_way = record.operation.release if record is not None and record.operation is not None else None
+            if under_way is None:
                 raise UnreachableError("there is no candidate", where=str(slot), hint="Deploy a release first.")
-        return self.api.ask(SERVICE, name, self.settings.port, request)
+            release_id = under_way.id
+        return self.engine.ask(self.api, slot, request, release_id)
 
     def traffic(self, slot: Slot, weights: Mapping[Revision, int]) -> None:
         """Split the clients between what serves and the candidate."""
@@ -175,19 +182,18 @@ class KubernetesDeployer(Deployer):
     def metrics(self, slot: Slot, revision: Revision, window: float) -> Mapping[str, float]:
         """The figures of a revision's pods."""
         record = self._records(slot).read() or SlotRecord(slot=slot)
-        workload = record.workload
+        release = record.live
         if revision is Revision.CANDIDATE:
-            under_way = record.operation.release if record.operation is not None else None
-            workload = names.release_name(slot, under_way.id) if under_way is not None else None
-        if workload is None:
+            release = record.operation.release if record.operation is not None else None
+        if release is None:
             raise UnreachableError(f"there is no {revision.value} release", where=str(slot))
-        return self.figures.over(workload, {**names.selector(slot), WORKLOAD: workload}, window)
+        return self.figures.over(release.id, names.selector(slot, release.id), window)
 
     def diagnose(self, slot: Slot) -> Sequence[str]:
         """What the cluster says of the newest workload's pods."""
         lines = list(self.observe(slot).reasons)
-        for name, labels in workloads(self.api, slot)[:1]:
-            lines += [f"Deployment {name}:", *reasons(self.api, labels)]
+        for name, labels in workloads(self.api, slot, self.engine)[:1]:
+            lines += [f"{self.engine.kind.kind} {name}:", *reasons(self.api, labels)]
         return lines
 
     # What changes the target
@@ -230,12 +236,13 @@ class KubernetesDeployer(Deployer):
                 where=str(slot),
                 hint=f"Deploy {to.release.version} anew.",
             )
+        candidate = _candidate(stored.documents, slot)
         made = Manifests(
             workload=stored.workload,
-            labels=_pod_labels(stored.documents, stored.workload),
+            labels=names.selector(slot, to.release_id),
             documents=stored.documents,
-            service=names.slot_name(slot),
-            candidate_service=_candidate(stored.documents, slot),
+            side_by_side=candidate is not None,
+            candidate_service=candidate,
         )
         yield from keeper.bring_up(to.release, made, ROLLBACK)
 
@@ -280,7 +287,7 @@ class KubernetesDeployer(Deployer):
     def _few(self) -> int | None:
         """So many pods does a canary begin with, where their number makes its share."""
         strategy = self.settings.strategy
-        if strategy.type != "canary" or self.settings.route is not None:
+        if strategy.type != "canary" or self.settings.route is not None or self.settings.engine is Engine.KSERVE:
             return None
         return pods_for(self.settings.replicas, strategy.steps[0].weight)
 
@@ -293,7 +300,7 @@ class KubernetesDeployer(Deployer):
         return SigningKey(expand(self.settings.image.signing_key, self.surroundings.environment, where=where))
 
     def _look(self, slot: Slot) -> Look:
-        return look(self.api, self._records(slot), slot, port=self.settings.port, now=self.surroundings.clock())
+        return look(self.api, self._records(slot), slot, engine=self.engine, now=self.surroundings.clock())
 
     def _records(self, slot: Slot) -> Records:
         return Records(self.api, slot)
@@ -304,6 +311,7 @@ class KubernetesDeployer(Deployer):
             api=self.api,
             slot=slot,
             records=self._records(slot),
+            engine=self.engine,
             clock=self.surroundings.clock,
             timeout=self.settings.start_timeout + 120,
             keep_old=strategy.keep_old if strategy.type == "blue-green" else 0.0,
@@ -351,14 +359,6 @@ def canary_of(strategy: Strategy) -> Canary | None:
         drift=judgement.drift,
         patience=judgement.patience,
     )
-
-
-def _pod_labels(documents: Sequence[Mapping[str, object]], workload: str) -> dict[str, str]:
-    """What selects the pods of the stored workload."""
-    for each in documents:
-        if each["kind"] == DEPLOYMENT.kind and each["metadata"]["name"] == workload:  # type: ignore[index]
-            return dict(each["spec"]["selector"]["matchLabels"])  # type: ignore[index]
-    return {}
 
 
 def _candidate(documents: Sequence[Mapping[str, object]], slot: Slot) -> str | None:

@@ -11,10 +11,11 @@ import msgspec
 from deployers.base import Health, Observation, Release, Request, Response, Slot
 from deployers.errors import UnreachableError
 from deployers.kubernetes import names
-from deployers.kubernetes.api import DEPLOYMENT, SERVICE, Api, Document
+from deployers.kubernetes.api import DEPLOYMENT, Api, Document
+from deployers.kubernetes.engines import Engine
 from deployers.kubernetes.manifests import WORKLOAD
 from deployers.kubernetes.records import Records, SlotRecord
-from deployers.kubernetes.rollout import progress
+from deployers.kubernetes.rollout import Progress
 
 READY = Request(method="GET", path="/health/ready", headers={}, timeout=10.0)
 
@@ -26,6 +27,7 @@ class Look:
     slot: Slot
     record: SlotRecord | None
     workload: Document | None
+    progress: Progress | None
     answer: Response | None
     problem: str | None
     now: float
@@ -59,13 +61,14 @@ class Look:
             and not self.unfinished
             and self.answer is not None
             and self.answer.status == 200
-            and self.workload is not None
-            and progress(self.workload).done
+            and self.progress is not None
+            and self.progress.done
         )
 
     def fingerprint(self) -> str:
         """Stands for all that another run could have changed; not for what a rollout or an autoscaler does."""
-        template = self.workload["spec"]["template"] if self.workload is not None else None
+        spec = self.workload["spec"] if self.workload is not None else {}
+        template = spec.get("template") or spec.get("predictor")
         record = self.record or SlotRecord(slot=self.slot)
         seen = [record.live, record.workload, record.operation, record.tag, record.held, record.inventory, template]
         return hashlib.sha256(msgspec.json.encode(seen, order="deterministic")).hexdigest()[:32]
@@ -104,9 +107,9 @@ class Look:
             return Health.ABSENT, reasons
         if self.problem is not None:
             reasons.append(self.problem)
-        if self.workload is None:
+        rolled = self.progress
+        if rolled is None:
             return Health.FAILING, [*reasons, f"{record.workload or 'what serves'} is not there any more"]
-        rolled = progress(self.workload)
         if not rolled.done:
             reasons.append(rolled.failed or f"{rolled.ready} of {rolled.wanted} pods are ready")
         if self.release_id is not None and self.served is None:
@@ -116,26 +119,31 @@ class Look:
         return (Health.STARTING if not rolled.done and rolled.failed is None else Health.FAILING), reasons
 
 
-def look(api: Api, records: Records, slot: Slot, *, port: int, now: float) -> Look:
+def look(api: Api, records: Records, slot: Slot, *, engine: Engine, now: float) -> Look:
     """Look at a slot; reads only, and takes no lease."""
     record = records.read()
     if record is None:
-        return Look(slot, None, None, None, None, now)
-    workload = api.get(DEPLOYMENT, record.workload) if record.workload is not None else None
+        return Look(slot, None, None, None, None, None, now)
+    workload = api.get(engine.kind, record.workload) if record.workload is not None else None
+    progress = None
+    if workload is not None:
+        # KServe's pods of two releases hang on one object: of those of what is live the progress is told.
+        release_id = record.live.id if record.live is not None and engine.kind != DEPLOYMENT else None
+        progress = engine.progress(api, workload, names.selector(slot, release_id))
     answer: Response | None = None
     problem: str | None = None
     if record.live is not None or record.operation is not None:
         try:
-            answer = api.ask(SERVICE, names.slot_name(slot), port, READY)
+            answer = engine.ask(api, slot, READY, None)
             if answer.status != 200:
                 problem = f"the server says that it is not ready (status {answer.status})"
         except UnreachableError as error:
             problem = f"nothing answers: {error.message}"
-    return Look(slot, record, workload, answer, problem if record.live is not None else None, now)
+    return Look(slot, record, workload, progress, answer, problem if record.live is not None else None, now)
 
 
-def workloads(api: Api, slot: Slot) -> Sequence[tuple[str, dict[str, str]]]:
-    """Every Deployment of the slot, newest first, and what selects its pods."""
-    found = api.objects(DEPLOYMENT, names.selector(slot))
+def workloads(api: Api, slot: Slot, engine: Engine) -> Sequence[tuple[str, dict[str, str]]]:
+    """Every workload of the slot, newest first, and what selects its pods."""
+    found = api.objects(engine.kind, names.selector(slot))
     found.sort(key=lambda each: str(each["metadata"].get("creationTimestamp")), reverse=True)
     return [(each["metadata"]["name"], {**names.selector(slot), WORKLOAD: each["metadata"]["name"]}) for each in found]

@@ -12,6 +12,7 @@ from deployers.base import JSON, Release
 from deployers.errors import RefusedError
 from deployers.kubernetes import names
 from deployers.kubernetes.api import Document
+from deployers.kubernetes.engines import INFERENCE_SERVICE, DeploymentEngine, Engine, KserveEngine, engine_of
 from deployers.kubernetes.safety import check_pods
 from deployers.kubernetes.settings import KubernetesSettings
 from deployers.rendering import Templates
@@ -36,6 +37,9 @@ ORDER = (
 )  # fmt: skip
 """The kinds that our templates make, in the order in which they are applied."""
 
+MODES = {"raw": "RawDeployment", "knative": "Serverless"}
+"""KServe's own names of its modes."""
+
 TRAFFIC = {"Service", "Ingress", "HTTPRoute"}
 """Kinds that bring clients to a release."""
 
@@ -46,16 +50,18 @@ class Manifests(msgspec.Struct, frozen=True, kw_only=True):
     workload: str
     labels: Mapping[str, str]
     documents: Sequence[Document]
-    service: str
+    side_by_side: bool = False
     candidate_service: str | None = None
 
     def before_traffic(self) -> list[Document]:
         """What a release needs to run beside another one, but for what brings clients to it."""
-        return [each for each in self.documents if each["kind"] not in TRAFFIC or self._is_candidates(each)]
+        kept = [each for each in self.documents if each["kind"] not in TRAFFIC or self._is_candidates(each)]
+        return [with_share(each, 0) if each["kind"] == "InferenceService" else each for each in kept]
 
     def traffic(self) -> list[Document]:
-        """What brings clients to it."""
-        return [each for each in self.documents if each["kind"] in TRAFFIC and not self._is_candidates(each)]
+        """What brings clients to it; an InferenceService does that itself."""
+        bringing = {*TRAFFIC, "InferenceService"}
+        return [each for each in self.documents if each["kind"] in bringing and not self._is_candidates(each)]
 
     def lasting(self) -> list[Document]:
         """All but what is there for the trial alone."""
@@ -80,11 +86,14 @@ def manifests(
     """
     slot = release.slot
     name = names.slot_name(slot)
+    engine = engine_of(settings)
+    kserve = engine.kind == INFERENCE_SERVICE
     side_by_side = settings.strategy.type != "rolling"
-    workload = names.release_name(slot, release.id) if side_by_side else name
+    # KServe keeps a release beside another one inside one object.
+    workload = names.release_name(slot, release.id) if side_by_side and not kserve else name
     workload_selector = {**names.selector(slot), WORKLOAD: workload}
     labels = {**settings.labels, **names.release_labels(release), WORKLOAD: workload}
-    candidate = f"{name}-candidate" if side_by_side else None
+    candidate = f"{name}-candidate" if side_by_side and not kserve else None
     annotations = {**settings.annotations, **names.release_annotations(release, environment)}
     volatile = {f"{names.DOMAIN}/run", f"{names.DOMAIN}/tag"}
     grace = math.ceil(PRE_STOP + settings.drain + 5)
@@ -104,6 +113,9 @@ def manifests(
         "image": image,
         "replicas": None if settings.autoscaling or settings.keda else settings.replicas,
         "fewest": fewest(settings),
+        "most": settings.autoscaling.max if settings.autoscaling else settings.replicas,
+        "kserve_annotations": {**annotations, "serving.kserve.io/deploymentMode": MODES[settings.kserve_mode]},
+        "pod_security": pod_security(settings),
         "env": variables(release, settings),
         "fetch_env": variables(release, settings, told=False),
         "fetch_command": list(places.FETCH_COMMAND),
@@ -123,15 +135,24 @@ def manifests(
         "settings": _plain(settings),
     }  # fmt: skip
     values["tolerations"] = [{k: v for k, v in each.items() if v is not None} for each in values["tolerations"]]
-    documents = [each for template in templates.names() for each in templates.documents(template, values)]
+    chosen = [name for name in templates.names() if not _is_another_engines(name, engine)]
+    documents = [each for template in chosen for each in templates.documents(template, values)]
     _check(documents, namespace, settings, set(templates.theirs))
     for each in documents:
         metadata = each["metadata"]
         metadata["namespace"] = namespace
         metadata["labels"] = {**metadata.get("labels", {}), **names.slot_labels(slot)}
     documents.sort(key=lambda each: (_place(each["kind"]), each["metadata"]["name"]))
-    return Manifests(workload=workload, labels=workload_selector, documents=documents, service=name,
-                     candidate_service=candidate)  # fmt: skip
+    pods = {**workload_selector, names.RELEASE: release.id} if kserve else workload_selector
+    return Manifests(
+        workload=workload, labels=pods, documents=documents, side_by_side=side_by_side, candidate_service=candidate
+    )
+
+
+def with_share(document: Document, weight: int) -> Document:
+    """An InferenceService whose newest revision gets this share of the clients, in percent (Knative mode)."""
+    predictor = {**document["spec"]["predictor"], "canaryTrafficPercent": weight}
+    return {**document, "spec": {**document["spec"], "predictor": predictor}}
 
 
 def variables(release: Release, settings: KubernetesSettings, *, told: bool = True) -> list[Document]:
@@ -169,6 +190,23 @@ def fewest(settings: KubernetesSettings) -> int:
     if settings.autoscaling is not None:
         return settings.autoscaling.min
     return settings.keda.min if settings.keda is not None else settings.replicas
+
+
+def pod_security(settings: KubernetesSettings) -> Document:
+    """The security context of a pod."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": settings.run_as_user,
+        "runAsGroup": settings.run_as_user,
+        "fsGroup": settings.run_as_user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _is_another_engines(template: str, engine: Engine) -> bool:
+    """Whether a template of ours, or what stands in for it, is of an engine that is not asked for."""
+    name = template.removesuffix(".yaml.j2")
+    return name in DeploymentEngine.templates | KserveEngine.templates and name not in engine.templates
 
 
 def _place(kind: str) -> int:

@@ -1,19 +1,21 @@
-"""Whether a Deployment has become what it asks for, watched and not slept on."""
+"""Whether a workload has become what it asks for, watched and not slept on."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
 from deployers.base import Step
 from deployers.errors import ReleaseFailedError
-from deployers.kubernetes.api import DEPLOYMENT, Api, Document, GoneError
+from deployers.kubernetes.api import Api, Document, GoneError, Kind
 from deployers.kubernetes.diagnosis import hopeless
 
 LOOK = 3.0
-"""Seconds after which we look again though the Deployment has not changed: at its pods."""
+"""Seconds after which we look again though the workload has not changed: at its pods."""
+
+STEP = "rollout"
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,39 +44,45 @@ def progress(deployment: Document) -> Progress:
     return Progress(ready=fresh, wanted=wanted, done=done)
 
 
-def await_rollout(api: Api, name: str, labels: Mapping[str, str], *, timeout: float, step: str) -> Iterator[Step]:
-    """Wait until every pod of the Deployment is a new one and available, telling how far it is.
+Look = Callable[[Document], Progress]
+"""How far a workload is, by what it says of itself."""
+
+
+def await_rollout(
+    api: Api, kind: Kind, name: str, labels: Mapping[str, str], *, look: Look, timeout: float
+) -> Iterator[Step]:
+    """Wait until every pod of the workload is a new one and available, telling how far it is.
 
     Raises `ReleaseFailedError` with the reason as soon as it cannot get there any more.
     """
     deadline = time.monotonic() + timeout
     told = -1
     while True:
-        deployment = api.get(DEPLOYMENT, name)
-        if deployment is None:
-            raise ReleaseFailedError("the Deployment was removed while it rolled out", where=f"Deployment {name}")
-        now = progress(deployment)
+        workload = api.get(kind, name)
+        if workload is None:
+            raise ReleaseFailedError("it was removed while it rolled out", where=f"{kind.kind} {name}")
+        now = look(workload)
         if now.done:
-            yield Step(name=step, detail=f"{now.ready} of {now.wanted} pods are ready")
+            yield Step(name=STEP, detail=f"{now.ready} of {now.wanted} pods are ready")
             return
         reason = hopeless(api, labels) or now.failed
         if reason is None and time.monotonic() >= deadline:
             reason = f"only {now.ready} of {now.wanted} pods were ready after {timeout:.0f} s"
         if reason is not None:
             raise ReleaseFailedError(
-                reason, where=f"Deployment {name}", hint="Below is what the cluster says of its pods."
+                reason, where=f"{kind.kind} {name}", hint="Below is what the cluster says of its pods."
             )
         if now.ready != told:
             told = now.ready
             detail = f"{now.ready} of {now.wanted} pods are ready"
-            yield Step(name=step, detail=detail, progress=now.ready / max(1, now.wanted) * 0.99)
-        _await_change(api, labels, deployment)
+            yield Step(name=STEP, detail=detail, progress=now.ready / max(1, now.wanted) * 0.99)
+        _await_change(api, kind, labels, workload)
 
 
-def _await_change(api: Api, labels: Mapping[str, str], deployment: Document) -> None:
-    """Return at the Deployment's next change, or after a while."""
+def _await_change(api: Api, kind: Kind, labels: Mapping[str, str], workload: Document) -> None:
+    """Return at the workload's next change, or after a while."""
     try:
-        for _ in api.watch(DEPLOYMENT, labels, since=deployment["metadata"]["resourceVersion"], seconds=LOOK):
+        for _ in api.watch(kind, labels, since=workload["metadata"]["resourceVersion"], seconds=LOOK):
             return
     except GoneError:
         return

@@ -9,8 +9,9 @@ from deployers.base import Revision
 from deployers.errors import CapabilityError, UnreachableError
 from deployers.kubernetes import names
 from deployers.kubernetes.api import Api, Document
+from deployers.kubernetes.manifests import with_share
 from deployers.kubernetes.records import Records, ReleaseRecord, SlotRecord
-from deployers.kubernetes.settings import KubernetesSettings
+from deployers.kubernetes.settings import Engine, KubernetesSettings
 
 TOLERANCE = 5.0
 """Points by which a share that pods make may be off; what would be further off is refused before anything begins."""
@@ -18,7 +19,7 @@ TOLERANCE = 5.0
 
 def check(settings: KubernetesSettings, target: str) -> None:
     """Raise `CapabilityError` for a canary whose shares cannot be had, saying what would make them so."""
-    if settings.strategy.type != "canary" or settings.route is not None:
+    if settings.strategy.type != "canary" or settings.route is not None or settings.engine is Engine.KSERVE:
         return
     where = f"targets.{target}.strategy"
     if settings.autoscaling is not None or settings.keda is not None:
@@ -65,6 +66,9 @@ def split(
         raise UnreachableError("there is no candidate", where=str(record.slot), hint="Deploy a release first.")
     weight = weights.get(Revision.CANDIDATE, 0)
     name = names.slot_name(record.slot)
+    if settings.engine is Engine.KSERVE:
+        api.apply(with_share(_stored(new, "InferenceService", name), weight), force=settings.force_conflicts)
+        return
     if settings.route is not None:
         shares = [(name, 100 - weight), (f"{name}-candidate", weight)]
         backends = [{"name": each, "port": settings.port, "weight": share} for each, share in shares]

@@ -153,6 +153,28 @@ class ClusterSubject(Subject):
         return left + [f"workloads {', '.join(several)}" for several in per_slot.values() if len(several) > 1]
 
 
+class KserveSubject(ClusterSubject):
+    """A namespace whose releases are KServe's to run."""
+
+    def served(self, slot):
+        """What a pod of the revision that clients meet says."""
+        name = names.slot_name(slot)
+        service = self.objects("InferenceService").get(("InferenceService", name), {})
+        shares = service.get("status", {}).get("components", {}).get("predictor", {}).get("traffic", [])
+        met = max(shares, key=lambda each: each["percent"], default={}).get("revisionName")
+        for (_, pod), item in self.objects("Pod").items():
+            labels = item["metadata"]["labels"]
+            ready = any(each["type"] == "Ready" and each["status"] == "True" for each in item["status"]["conditions"])
+            if (
+                ready
+                and labels.get(names.INSTANCE) == name
+                and met in {None, labels.get("serving.knative.dev/revision")}
+            ):
+                headers, _ = self.fetch(f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8080/proxy/health/ready")
+                return headers.get("x-tagboat-release")
+        return None
+
+
 ALL = (
     ("pods", "Pod"),
     ("services", "Service"),
@@ -164,4 +186,5 @@ ALL = (
     ("policy/v1/poddisruptionbudgets", "PodDisruptionBudget"),
     ("networking.k8s.io/v1/networkpolicies", "NetworkPolicy"),
     ("coordination.k8s.io/v1/leases", "Lease"),
+    ("serving.kserve.io/v1beta1/inferenceservices", "InferenceService"),
 )

@@ -48,6 +48,7 @@ OPTIONS = {
     "network": {"network": {"from-namespaces": ["web"], "egress": True}},
     "open-network": {"network": {"enabled": False}, "replicas": 1},
     "blue-green": {"strategy": {"type": "blue-green"}},
+    "kserve": {"engine": "kserve", "autoscaling": {"min": 1, "max": 3}},
     "object-storage": {
         "image": {"repository": "ghcr.io/acme/models", "model": "object-storage", "model-store": "s3://models/tagboat"}
     },

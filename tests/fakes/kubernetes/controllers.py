@@ -15,6 +15,7 @@ import threading
 import time
 from typing import Any
 
+from tests.fakes.kubernetes import kserve
 from tests.fakes.kubernetes.pods import Script, Servers
 from tests.fakes.kubernetes.resources import pod_defaults
 from tests.fakes.kubernetes.store import Key, Store, now
@@ -55,6 +56,8 @@ class Controllers:
 
     def settle(self) -> None:
         """One turn of every controller."""
+        for service in self.store.list("serving.kserve.io", "inferenceservices"):
+            kserve.settle(self.store, service)
         for deployment in self.store.list("apps", "deployments"):
             self.settle_deployment(deployment)
         for replica_set in self.store.list("apps", "replicasets"):
