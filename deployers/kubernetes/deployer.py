@@ -219,6 +219,10 @@ class KubernetesDeployer(Deployer):
             keeper.sweep_retired(seen.record)
         yield from keeper.bring_up(release, made, APPLY, canary=self._few())
 
+    def push_ahead(self, bundle: Bundle) -> str:
+        """Push the image when a version is registered, so that its assignment only rolls out."""
+        return self.images.push(bundle)
+
     def rollback(self, slot: Slot, to: VerifiedRelease | None = None) -> Iterator[Step]:
         """Apply the objects of a verified release again, as they were stored."""
         keeper = self._keeper(slot)
