@@ -156,14 +156,14 @@ def push(
     sent = 0
     if image.settings.model is ModelPlace.OBJECT_STORAGE:
         step("model's store")
-        files = model_layer.model_files(image.bundle)
-        sent += model_store.upload(image.bundle.folder / "model", files, str(image.settings.model_store), environment)
+        sent += model_store.upload(
+            image.bundle.folder / "model", image.model_files, str(image.settings.model_store), environment
+        )
     pushed = pushing.push(
         image.document, image.media_type, image.images, name, registries=registries, store=image.store, step=step
     )
     step("attachments")
-    for content, media_type, subject in documents_of(image, name, attached):
-        sent += referrers.attach(content, media_type, subject, name, registry, image.store)
+    sent += referrers.attach(documents_of(image, name, attached), name, registry, image.store)
     if attached.key is not None:
         sent += signing.sign(pushed.name, attached.key, registry, image.store)
     # Last, since `find` takes what it finds under a tag for complete.
@@ -196,10 +196,11 @@ def save_layout(image: Image, folder: Path, *, registries: Registries, tag: str 
     """Write the image and its attachments into an OCI layout folder, for `skopeo copy oci:…` and the like."""
     name = ImageName(registry="layout", repository="image")
     more: list[tuple[bytes, Descriptor]] = []
-    for content, media_type, subject in documents_of(image, name, Attachments()):
-        manifest = referrers.manifest_for(content, media_type, subject, None)
-        described = documents.described(manifest, documents.MANIFEST, artifact_type=media_type)
-        more += [(manifest, described), (content, documents.described(content, media_type)),
+    for one in documents_of(image, name, Attachments()):
+        content = one.write()
+        manifest = referrers.manifest_for(content, one.media_type, one.subject)
+        described = documents.described(manifest, documents.MANIFEST, artifact_type=one.media_type)
+        more += [(manifest, described), (content, documents.described(content, one.media_type)),
                  (referrers.EMPTY, documents.described(referrers.EMPTY, documents.EMPTY))]  # fmt: skip
     outputs.layout(
         image.document, image.media_type, image.images, folder, tag=tag, registries=registries, store=image.store,

@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.world import BIN, World
 from tests.wrapping.images import parts
 
-pytestmark = [pytest.mark.xdist_group("action-image"), pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("action-image"), pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 CERTIFICATES = Path("/etc/ssl/certs")
@@ -61,7 +61,7 @@ def action(podman: parts.Podman) -> str:
     # The machine's authorities are lent to the build, and are in no layer of it.
     podman("build", "--pull=missing", "--isolation=chroot", "--network=host", "--quiet",
            "--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro", "--tag", "localhost/tagboat-action:test", str(ROOT),
-           timeout=550)  # fmt: skip
+           timeout=800)  # fmt: skip
     return "localhost/tagboat-action:test"
 
 

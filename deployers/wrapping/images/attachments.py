@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from deployers.wrapping.images import inventory, provenance
-from deployers.wrapping.images.documents import Descriptor
+from deployers.wrapping.images.assembly import PlatformImage
 from deployers.wrapping.images.made import Image
 from deployers.wrapping.images.names import ImageName
+from deployers.wrapping.images.referrers import Attachment
 from deployers.wrapping.images.signing import SigningKey
 
 
@@ -22,21 +23,26 @@ class Attachments:
     key: SigningKey | None = None
 
 
-def documents_of(image: Image, name: ImageName, wanted: Attachments) -> list[tuple[bytes, str, Descriptor]]:
-    """(document, media type, what it is about): a bill of materials for each platform, one provenance for the whole."""
-    found: list[tuple[bytes, str, Descriptor]] = []
+def documents_of(image: Image, name: ImageName, wanted: Attachments) -> list[Attachment]:
+    """A bill of materials for each platform, one provenance for the whole."""
+    found: list[Attachment] = []
     if wanted.inventory:
-        found += [(inventory.of(one, image.bundle), inventory.MEDIA_TYPE, one.descriptor) for one in image.images]
+        found += [
+            Attachment(inventory.MEDIA_TYPE, one.descriptor, partial(_inventory, image, one)) for one in image.images
+        ]
     if wanted.provenance:
-        settings = image.settings
-        asked: dict[str, Any] = {
-            "base": str(image.base),
-            "platforms": sorted(settings.platforms),
-            "model": settings.model,
-        }
-        statement = provenance.of(
-            f"{name.registry}/{name.repository}", image.digest, image.images, image.bundle, inputs=asked,
-            source=settings.source, run=wanted.run,
-        )  # fmt: skip
-        found.append((statement, provenance.MEDIA_TYPE, image.descriptor))
+        found.append(Attachment(provenance.MEDIA_TYPE, image.descriptor, partial(_provenance, image, name, wanted.run)))
     return found
+
+
+def _inventory(image: Image, one: PlatformImage) -> bytes:
+    return inventory.of(one, image.bundle, image.model_files)
+
+
+def _provenance(image: Image, name: ImageName, run: str | None) -> bytes:
+    settings = image.settings
+    asked = {"base": str(image.base), "platforms": sorted(settings.platforms), "model": settings.model}
+    return provenance.of(
+        f"{name.registry}/{name.repository}", image.digest, image.images, image.bundle, files=image.model_files,
+        inputs=asked, source=settings.source, run=run,
+    )  # fmt: skip

@@ -6,18 +6,18 @@ https://cyclonedx.org/docs/1.6/json/. Without a time or a random serial number: 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
-from deployers.wrapping.bundle import Bundle
+from deployers.wrapping.bundle import Bundle, Content
 from deployers.wrapping.images.assembly import PlatformImage
 from deployers.wrapping.images.documents import digest, encode
-from deployers.wrapping.images.model_layer import model_files
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 
 
-def of(image: PlatformImage, bundle: Bundle) -> bytes:
-    """The document for one platform's image."""
+def of(image: PlatformImage, bundle: Bundle, files: Sequence[Content]) -> bytes:
+    """The document for one platform's image. ``files``: the model's."""
     description = bundle.description
     base = image.base
     manifest = digest(image.manifest)
@@ -28,7 +28,7 @@ def of(image: PlatformImage, bundle: Bundle) -> bytes:
         "version": description.version or description.commit,
         "components": [
             {"type": "file", "name": file.path, "hashes": [{"alg": "SHA-256", "content": file.sha256}]}
-            for file in model_files(bundle)
+            for file in files
         ],
     }
     server: dict[str, Any] = {

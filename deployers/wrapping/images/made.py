@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from deployers.wrapping.bundle import Bundle
+from deployers.wrapping.bundle import Bundle, Content
 from deployers.wrapping.images import documents
 from deployers.wrapping.images.asked import ImageSettings
 from deployers.wrapping.images.assembly import PlatformImage
 from deployers.wrapping.images.documents import Descriptor
+from deployers.wrapping.images.model_layer import model_files
 from deployers.wrapping.images.names import ImageName
 from deployers.wrapping.images.store import Store
 
@@ -35,6 +37,11 @@ class Image:
     def descriptor(self) -> Descriptor:
         """What names the image as a whole."""
         return documents.described(self.document, self.media_type)
+
+    @cached_property
+    def model_files(self) -> list[Content]:
+        """The model's files; hashed at the first use, once."""
+        return model_files(self.bundle)
 
     @property
     def layers_size(self) -> int:

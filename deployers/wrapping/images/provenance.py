@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deployers.wrapping.bundle import Bundle
+from deployers.wrapping.bundle import Bundle, Content, file_sha256
 from deployers.wrapping.images.assembly import PlatformImage
 from deployers.wrapping.images.documents import encode
-from deployers.wrapping.images.model_layer import model_files
 
 MEDIA_TYPE = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -21,12 +20,20 @@ BUILDER = "urn:tagboat:image-builder"
 
 
 def of(
-    name: str, digest: str, images: Sequence[PlatformImage], bundle: Bundle, *, inputs: Mapping[str, Any],
-    source: str | None, run: str | None,
-) -> bytes:  # fmt: skip
+    name: str,
+    digest: str,
+    images: Sequence[PlatformImage],
+    bundle: Bundle,
+    *,
+    files: Sequence[Content],
+    inputs: Mapping[str, Any],
+    source: str | None,
+    run: str | None,
+) -> bytes:
     """The statement about the image ``digest`` in the repository ``name``.
 
-    ``inputs``: what was asked for. ``source``: the Git repository's address. ``run``: the address of the CI run.
+    ``files``: the model's. ``inputs``: what was asked for. ``source``: the Git repository's address. ``run``: the
+    address of the CI run.
     """
     description = bundle.description
     git = {"gitCommit": description.commit}
@@ -35,7 +42,7 @@ def of(
         *({"uri": f"docker://{image.base.name}", "digest": _sha256(image.base.manifest),
            "annotations": {"platform": str(image.platform)}} for image in images),
         {"uri": bundle.server.name, "digest": _sha256(f"sha256:{_wheel(bundle)}")},
-        *({"name": f"model/{file.path}", "digest": {"sha256": file.sha256}} for file in model_files(bundle)),
+        *({"name": f"model/{file.path}", "digest": {"sha256": file.sha256}} for file in files),
         *({"uri": f"pkg:pypi/{name}@{version}"} for name, version in _packages(images)),
     ]  # fmt: skip
     return encode(
@@ -73,6 +80,4 @@ def _sha256(digest: str) -> dict[str, str]:
 
 
 def _wheel(bundle: Bundle) -> str:
-    from deployers.wrapping.bundle import file_sha256
-
     return file_sha256(bundle.server)

@@ -6,7 +6,8 @@ OCI distribution 1.1; a registry without its referrers API keeps the list under 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,7 +23,16 @@ from deployers.wrapping.images.uploads import FileBlob, Upload
 EMPTY = b"{}"
 
 
-def manifest_for(content: bytes, media_type: str, subject: Descriptor, annotations: Mapping[str, str] | None) -> bytes:
+@dataclass(frozen=True)
+class Attachment:
+    """One document: its kind, what it is about, and how it is written, which for a large model takes a while."""
+
+    media_type: str
+    subject: Descriptor
+    write: Callable[[], bytes]
+
+
+def manifest_for(content: bytes, media_type: str, subject: Descriptor) -> bytes:
     """The manifest that attaches one document."""
     plain = Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size)
     return documents.encode(
@@ -33,28 +43,31 @@ def manifest_for(content: bytes, media_type: str, subject: Descriptor, annotatio
             config=documents.described(EMPTY, documents.EMPTY),
             layers=(documents.described(content, media_type),),
             subject=plain,
-            annotations=annotations,
         )
     )
 
 
-def attach(
-    content: bytes, media_type: str, subject: Descriptor, repository: ImageName, registry: Registry, store: Store,
-    *, annotations: Mapping[str, str] | None = None,
-) -> int:  # fmt: skip
-    """Attach a document unless one of its kind is there; returns the bytes that were sent."""
-    if any(found.artifact_type == media_type for found in listed(subject.digest, repository, registry)):
-        return 0
-    manifest = manifest_for(content, media_type, subject, annotations)
-    upload = Upload(registry, repository.repository)
-    for blob in (EMPTY, content):
-        digest = store.add(blob)
-        upload.bring(FileBlob(store.blob(digest), digest, len(blob)))
-    answer = registry.put_manifest(repository.at(digest=documents.digest(manifest)), manifest, documents.MANIFEST)
-    sent = upload.sent + len(manifest)
-    if not answer.headers.get("OCI-Subject"):
-        said = documents.described(manifest, documents.MANIFEST, artifact_type=media_type, annotations=annotations)
-        sent += _list_by_tag(said, subject.digest, repository, registry)
+def attach(wanted: Sequence[Attachment], repository: ImageName, registry: Registry, store: Store) -> int:
+    """Attach each document unless one of its kind is there; returns the bytes that were sent."""
+    sent = 0
+    for subject in dict.fromkeys(one.subject.digest for one in wanted):
+        kinds = {found.artifact_type for found in listed(subject, repository, registry)}
+        missing = [one for one in wanted if one.subject.digest == subject and one.media_type not in kinds]
+        unlisted = []
+        for one in missing:
+            content = one.write()
+            manifest = manifest_for(content, one.media_type, one.subject)
+            upload = Upload(registry, repository.repository)
+            for blob in (EMPTY, content):
+                digest = store.add(blob)
+                upload.bring(FileBlob(store.blob(digest), digest, len(blob)))
+            name = repository.at(digest=documents.digest(manifest))
+            answer = registry.put_manifest(name, manifest, documents.MANIFEST)
+            sent += upload.sent + len(manifest)
+            if not answer.headers.get("OCI-Subject"):
+                unlisted.append(documents.described(manifest, documents.MANIFEST, artifact_type=one.media_type))
+        if unlisted:
+            sent += _list_by_tag(unlisted, subject, repository, registry)
     return sent
 
 
@@ -75,13 +88,15 @@ def fallback_tag(digest: str) -> str:
     return digest.replace(":", "-")
 
 
-def _list_by_tag(said: Descriptor, subject: str, repository: ImageName, registry: Registry) -> int:
+def _list_by_tag(said: Sequence[Descriptor], subject: str, repository: ImageName, registry: Registry) -> int:
     name = repository.at(tag=fallback_tag(subject))
     found = registry.manifest(name)
     before = _decoded(found[0], repository).manifests if found else ()
-    if any(one.digest == said.digest for one in before):
+    known = {one.digest for one in before}
+    new = tuple(one for one in said if one.digest not in known)
+    content = documents.encode(Index(schema_version=2, media_type=documents.INDEX, manifests=(*before, *new)))
+    if found is not None and content == found[0]:
         return 0
-    content = documents.encode(Index(schema_version=2, media_type=documents.INDEX, manifests=(*before, said)))
     registry.put_manifest(name, content, documents.INDEX)
     return len(content)
 

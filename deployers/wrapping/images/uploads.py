@@ -66,6 +66,7 @@ class Upload:
         self._registry = registry
         self._repository = repository
         self._sleep = sleep
+        self._least = 0
         self.sent = 0
         self.mounted = 0
 
@@ -144,7 +145,7 @@ class Upload:
                 location, offset = self._where(location) if location else (None, 0)
 
     def _piece(self, location: str, blob: BlobSource, offset: int) -> tuple[str, int]:
-        size = min(max(CHUNK, getattr(self, "_least", 0)), blob.size - offset)
+        size = min(max(CHUNK, self._least), blob.size - offset)
         with blob.reading(offset) as pieces:
             body = _Body(pieces, size)
             try:

@@ -83,7 +83,12 @@ def yard(tmp_path: Path, alone: Mapping[str, str], hollow: str) -> Iterator[Yard
 def real_yard(tmp_path: Path, shared_cache: Path, debian: str) -> Iterator[Yard]:
     """With the runner's index, Debian's base, and the session's cache."""
     with Registries({}) as registries:
-        yield Yard(shared_cache, os.environ, registries, debian)
+        yield Yard(program_cache(shared_cache), os.environ, registries, debian)
+
+
+def program_cache(shared: Path) -> Path:
+    """Where the command line keeps things with XDG_CACHE_HOME=``shared``: what a test has made serves its commands."""
+    return shared / "tagboat"
 
 
 @pytest.fixture

@@ -68,14 +68,16 @@ class RealRegistry:
 
 
 @contextlib.contextmanager
-def docker_registry(folder: Path, *, auth: str = "") -> Iterator[RealRegistry]:
+def docker_registry(
+    folder: Path, *, auth: str = "", http: str = 'http: {addr: "127.0.0.1:0"}\n'
+) -> Iterator[RealRegistry]:
     """A registry with an empty store, up for as long as the block runs."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
     config.write_text(
         "version: 0.1\nlog: {level: info, accesslog: {disabled: true}}\n"
         f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
-        f'http: {{addr: "127.0.0.1:0"}}\n{auth}'
+        f"{http}{auth}"
     )
     program = shutil.which("docker-registry", path=containers.SEARCHED) or "docker-registry"
     log = folder / "log"

@@ -60,6 +60,16 @@ def test_inventory_and_provenance_are_found_by_the_image_and_attached_once(
     assert statement["predicate"]["runDetails"]["metadata"]["invocationId"] == "https://ci.example/runs/1"
 
 
+def test_a_model_is_not_hashed_again_for_an_image_that_has_its_documents(
+    yard: Yard, bundle: Bundle, registry: parts.RealRegistry
+) -> None:
+    repository = f"{registry.plain}/acme/hashed-once"
+    yard.push(yard.build(bundle), repository)
+    again = yard.build(bundle)
+    yard.push(again, repository)
+    assert "model_files" not in vars(again)
+
+
 def test_each_platform_has_its_inventory_and_the_index_the_provenance(
     yard: Yard, bundle: Bundle, repository: str
 ) -> None:
@@ -74,7 +84,8 @@ def test_what_others_have_attached_stays(yard: Yard, bundle: Bundle, repository:
     made = yard.build(bundle)
     pushed = yard.push(made, repository, attachments=Attachments(provenance=False))
     there = yard.registries.of(pushed.name)
-    referrers.attach(b'{"scan":"clean"}', "application/vnd.acme.scan", made.descriptor, pushed.name, there, made.store)
+    scan = referrers.Attachment("application/vnd.acme.scan", made.descriptor, lambda: b'{"scan":"clean"}')
+    referrers.attach([scan], pushed.name, there, made.store)
     yard.push(made, repository)
     assert attached(yard, pushed, made.digest).keys() == {
         inventory.MEDIA_TYPE, provenance.MEDIA_TYPE, "application/vnd.acme.scan"
@@ -86,7 +97,7 @@ def test_the_inventory_is_cyclonedx_and_names_packages_base_server_and_model(yar
     from cyclonedx.validation.json import JsonStrictValidator
 
     made = yard.build(bundle)
-    text = inventory.of(made.images[0], bundle).decode()
+    text = inventory.of(made.images[0], bundle, made.model_files).decode()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     said = {component["name"]: component for component in json.loads(text)["components"]}
     assert said["one"]["purl"] == "pkg:pypi/one@1.0"
@@ -102,7 +113,7 @@ def test_the_provenance_names_every_input_and_repeats_for_the_same(yard: Yard, b
     made = yard.build(bundle)
 
     def statement() -> dict[str, Any]:
-        return dict(json.loads(provenance.of("r/x", made.digest, made.images, bundle, inputs={"base": "b"},
+        return dict(json.loads(provenance.of("r/x", made.digest, made.images, bundle, files=made.model_files, inputs={"base": "b"},
                                              source="https://github.com/acme/models", run=None)))  # fmt: skip
 
     said = statement()
@@ -212,4 +223,4 @@ def test_a_key_of_another_curve_is_refused() -> None:
 
 def test_a_descriptor_of_a_subject_carries_no_platform() -> None:
     subject = Descriptor(media_type="m", digest="sha256:" + "1" * 64, size=1, platform={"os": "linux"})
-    assert b"linux" not in referrers.manifest_for(b"{}", "application/x", subject, None)
+    assert b"linux" not in referrers.manifest_for(b"{}", "application/x", subject)

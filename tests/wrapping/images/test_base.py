@@ -161,6 +161,7 @@ def test_a_listing_is_read_once_per_cache(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # with Debian made on the way
 def test_lightgbm_on_a_slim_base_misses_libgomp_and_runs_where_it_is_allowed_or_there(
     real_yard: Yard, tmp_path: Path, other: parts.Layout, registry: parts.RealRegistry
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from entrypoint.imaging import source_of
 from tests.e2e.world import World
+from tests.wrapping import models
 from tests.wrapping.images import parts
 
 pytestmark = pytest.mark.xdist_group("images")
@@ -18,15 +19,17 @@ pytestmark = pytest.mark.xdist_group("images")
 
 @pytest.fixture
 def world(tmp_path: Path, shared_cache: Path) -> Iterator[World]:
-    made = World(tmp_path / "world", shared_cache / "world")
+    made = World(tmp_path / "world", shared_cache)
     yield made
     made.stop()
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # with Debian made on the way
 def test_a_version_becomes_an_image_in_every_place_that_was_asked_for_and_again_sends_nothing(
     world: World, debian: str, registry: parts.RealRegistry, tmp_path: Path
 ) -> None:
+    world.write("requirements.txt", "\n".join(models.SKLEARN))  # an environment that other tests have
     world.register("v0.1.0", seed=1)
     repository = f"{registry.plain}/acme/command"
     layout, archive = tmp_path / "layout", tmp_path / "iris.tar"

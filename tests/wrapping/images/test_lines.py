@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
+import ipaddress
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from deployers.errors import ConfigurationError, RefusedError, TagboatError, UnreachableError
 from deployers.wrapping import image
@@ -202,6 +208,21 @@ def test_a_manifest_that_is_not_what_its_digest_says_is_refused(line: Line, holl
             there.manifest(pinned)
 
 
+@pytest.mark.parametrize("said", [{"Docker-Content-Digest": "sha256:" + "0" * 64}, {}])
+def test_a_registry_that_took_something_else_fails_the_push(
+    yard: Yard, bundle: Bundle, line: Line, said: dict[str, str]
+) -> None:
+    made = yard.build(bundle)
+    line.faults = [
+        Fault("PUT", "manifests/sha256", status=201, headers=said),
+        Fault(
+            "HEAD", "manifests/sha256", spared=1, status=200, headers={"Docker-Content-Digest": "sha256:" + "1" * 64}
+        ),
+    ]
+    with pytest.raises(TagboatError, match="does not have what was just pushed"):
+        yard.push(made, f"{line.plain}/acme/lying-{len(said)}")
+
+
 def test_a_base_layer_that_is_not_what_its_digest_says_is_refused(
     yard: Yard, bundle: Bundle, line: Line, hollow: str, registry: parts.RealRegistry
 ) -> None:
@@ -226,3 +247,47 @@ def test_plain_http_is_spoken_only_where_it_was_asked_for(registry: parts.RealRe
         name = names.parse(f"{registry.host}/library/hollow:3.11", where="test")
         with pytest.raises(ConfigurationError, match="http://"):
             registries.of(name).digest_of(name)
+
+
+def test_a_proxy_is_gone_through_unless_no_proxy_says_otherwise(
+    registry: parts.RealRegistry, hollow: str, line: Line
+) -> None:
+    name = names.parse(hollow.replace(registry.host, "registry.invalid"), where="test")
+    with Registries({"http_proxy": line.plain}, patience=QUICK) as registries:
+        assert registries.of(name).digest_of(name)
+    assert line.count("HEAD", "^http://registry.invalid/v2/library/hollow/manifests/") == 1
+    direct = {"HTTP_PROXY": line.plain, "NO_PROXY": "registry.invalid"}
+    with Registries(direct, patience=QUICK) as registries, pytest.raises(UnreachableError):
+        registries.of(name).digest_of(name)
+
+
+def test_an_authority_of_ones_own_counts_where_it_is_named(tmp_path: Path) -> None:
+    parts.needed("docker-registry")
+    certificate, key = self_signed(tmp_path)
+    tls = f"http: {{addr: '127.0.0.1:0', tls: {{certificate: {certificate}, key: {key}}}}}\n"
+    with parts.docker_registry(tmp_path / "tls", http=tls) as secure:
+        name = names.parse(f"{secure.host}/acme/iris:latest", where="test")
+        with Registries({"REQUESTS_CA_BUNDLE": str(certificate)}, patience=QUICK) as registries:
+            assert registries.of(name).digest_of(name) is None
+        with Registries({}, patience=QUICK) as registries, pytest.raises(ConfigurationError, match="TLS") as raised:
+            registries.of(name).digest_of(name)
+        assert "REQUESTS_CA_BUNDLE" in str(raised.value)
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    certificate, private = folder / "tls.pem", folder / "tls.key"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL,
+                                          serialization.NoEncryption()))  # fmt: skip
+    return certificate, private

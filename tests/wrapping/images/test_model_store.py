@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -225,3 +226,11 @@ def test_a_failure_is_one_line_of_json_and_exit_1(tmp_path: Path) -> None:
     code, said = fetched(tmp_path / "volume", wanted, {})
     assert (code, said[0]["event"]) == (1, "failed")
     assert "of no kind that is fetched" in said[0]["message"]
+
+
+def test_the_program_is_one_that_the_oldest_supported_python_reads() -> None:
+    text = Path(fetch_model.__file__).read_text()
+    tree = ast.parse(text, feature_version=(3, 9))
+    imported = {node.names[0].name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import)}
+    imported |= {str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported <= sys.stdlib_module_names

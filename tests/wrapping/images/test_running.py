@@ -18,9 +18,9 @@ from deployers.wrapping.bundle import Bundle
 from deployers.wrapping.image import Image, Pushed
 from tests.wrapping import models
 from tests.wrapping.images import parts
-from tests.wrapping.images.conftest import Yard
+from tests.wrapping.images.conftest import Yard, program_cache
 
-pytestmark = [pytest.mark.xdist_group("images"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("images"), pytest.mark.slow, pytest.mark.timeout(900)]
 
 POD = ("--read-only", "--user", "10001:10001", "--cap-drop=ALL", "--tmpfs", "/tmp")
 
@@ -34,7 +34,7 @@ def iris(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle
     folder = tmp_path_factory.mktemp("model")
     features, species = load_iris(return_X_y=True)
     joblib.dump(LogisticRegression(max_iter=500).fit(features, species), folder / "iris.joblib")
-    return models.wrapped(folder, "iris.joblib", models.requirements(), shared_cache)
+    return models.wrapped(folder, "iris.joblib", models.requirements(), program_cache(shared_cache))
 
 
 @pytest.fixture
