@@ -1,10 +1,10 @@
 """A namespace of a cluster as a conformance subject: a fake one, or the real one of TAGBOAT_TEST_KUBECONFIG."""
 
+import functools
 import json
+import os
 import shutil
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import msgspec
@@ -15,10 +15,20 @@ from deployers.kubernetes import names
 from deployers.kubernetes.deployer import KubernetesDeployer
 from deployers.kubernetes.settings import KubernetesSettings
 from deployers.wrapping.bundle import Bundle
-from tests.fakes.kubernetes import TOKEN
 
-GOOD = "registry.example/models@sha256:" + "a" * 64
+REAL_CLUSTER = "TAGBOAT_TEST_KUBECONFIG"
+REAL_IMAGE = "TAGBOAT_TEST_IMAGE"
+"""An image that the real cluster can pull, as `tagboat image` makes it, by its digest."""
+
 IGNORED = ("Lease", "Event", "Pod", "ReplicaSet")
+
+
+@functools.cache
+def client_of(kubeconfig):
+    """The client of a kubeconfig."""
+    from kubernetes import config
+
+    return config.new_client_from_config(config_file=str(kubeconfig), persist_config=False)
 
 
 class NamedImages:
@@ -26,6 +36,9 @@ class NamedImages:
 
     def reference(self, bundle):
         broken = "broken" in bundle.folder.name
+        served = os.environ.get(REAL_IMAGE)
+        if served is not None and not broken:
+            return served
         return f"registry.example/{'broken' if broken else 'models'}@{bundle.digest}"
 
     def push(self, bundle):
@@ -39,15 +52,15 @@ class ClusterSubject(Subject):
     patience = 20.0
     canary = "hunter2-canary-77aa"
 
-    def __init__(self, folder: Path, kubeconfig: Path, url: str, settings=None, namespace="models") -> None:
+    def __init__(self, folder: Path, kubeconfig: Path, settings=None, namespace="models") -> None:
         self.folder = folder
         self.kubeconfig = kubeconfig
-        self.url = url
         self.namespace = namespace
         self.written = {"image": {"repository": "registry.example/models"}, "replicas": 2, **(settings or {})}
 
     def settings(self):
-        return msgspec.convert({**self.written, "kubeconfig": str(self.kubeconfig)}, KubernetesSettings)
+        written = {"namespace": self.namespace, **self.written, "kubeconfig": str(self.kubeconfig)}
+        return msgspec.convert(written, KubernetesSettings)
 
     def deployer(self):
         surroundings = Surroundings(
@@ -87,17 +100,22 @@ class ClusterSubject(Subject):
     # Without the deployer
 
     def fetch(self, path, method="GET", body=None):
-        request = urllib.request.Request(self.url + path, method=method, data=body)
-        request.add_header("authorization", f"Bearer {TOKEN}")
-        request.add_header("content-type", "application/json")
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.headers, answer.read()
+        """A request with the kubeconfig's own credentials; headers and body. Raises `LookupError` for a refusal."""
+        client = client_of(self.kubeconfig)
+        headers = {"content-type": "application/json"}
+        client.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
+        answer = client.rest_client.pool_manager.request(
+            method, client.configuration.host + path, body=body, headers=headers, timeout=10, retries=False
+        )
+        if answer.status >= 400:
+            raise LookupError(answer.status)
+        return answer.headers, answer.data
 
     def served(self, slot):
         address = f"/api/v1/namespaces/{self.namespace}/services/{names.slot_name(slot)}:80/proxy/health/ready"
         try:
             headers, _ = self.fetch(address)
-        except urllib.error.HTTPError:
+        except LookupError:
             return None
         return headers.get("x-tagboat-release")
 

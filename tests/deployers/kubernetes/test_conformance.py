@@ -8,12 +8,12 @@ from deployers.conformance import DeployerConformance
 @pytest.mark.slow
 class TestRolling(DeployerConformance):
     @pytest.fixture
-    def subject(self, subject_with):
-        return subject_with()
+    def subject(self, anywhere_with):
+        return anywhere_with()
 
 
 @pytest.mark.slow
 class TestBlueGreen(DeployerConformance):
     @pytest.fixture
-    def subject(self, subject_with):
-        return subject_with(strategy={"type": "blue-green", "keep-old": 0})
+    def subject(self, anywhere_with):
+        return anywhere_with(strategy={"type": "blue-green", "keep-old": 0})

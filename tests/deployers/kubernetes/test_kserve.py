@@ -14,7 +14,7 @@ from tests.fakes.kubernetes import Cluster
 def kserve_with(cluster, tmp_path):
     def make(**settings):
         told = {"engine": "kserve", "replicas": 1, **settings}
-        return KserveSubject(tmp_path, cluster.kubeconfig(tmp_path), cluster.url, told)
+        return KserveSubject(tmp_path, cluster.kubeconfig(tmp_path), told)
 
     return make
 
@@ -72,7 +72,7 @@ def test_what_kserve_brings_itself_is_not_silently_left_out(kserve_with):
 
 def test_a_cluster_without_kserve_is_told_so(tmp_path):
     with Cluster(custom=()) as bare:
-        subject = KserveSubject(tmp_path, bare.kubeconfig(tmp_path), bare.url, {"engine": "kserve"})
+        subject = KserveSubject(tmp_path, bare.kubeconfig(tmp_path), {"engine": "kserve"})
         with pytest.raises(ConfigurationError, match="the cluster has no InferenceService") as failure:
             subject.deployer().plan(*subject.release(subject.slot(), "v1.0.0"))
         assert "Install the operator" in failure.value.hint
