@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy
+from msgspec import structs
 
 from tagboat_server.codecs import Decoder
 from tagboat_server.errors import MissingLibraryError, ModelError
@@ -30,7 +31,7 @@ from tagboat_server.mlem.metadata import (
 )
 from tagboat_server.mlem.reading import REQUIREMENT, Given, Several, Single, reader_for
 from tagboat_server.model import LoadedMethod, LoadedModel
-from tagboat_server.signature import Anything, Method
+from tagboat_server.signature import Anything, Frame, Method, Signature, Tensor
 
 PICKLED = {"sklearn", "sklearn_pipeline", "sklearn_transformer"}
 """MLEM's model types that are one pickle and nothing more."""
@@ -94,12 +95,27 @@ def unpickled(document: Mapping[str, Any], file: Path) -> Any:
 def offered(model: Any, described: Mapping[str, Method]) -> dict[str, LoadedMethod]:
     """The methods of the unpickled object; where it was saved without sample data, the estimator tells its input."""
     methods: dict[str, LoadedMethod] = {}
+    told = input_of(model)
     for name, method in described.items():
         found = estimators.offer(model, name)
         if callable(found):
-            taken = input_of(model) if isinstance(method.input, Anything) else method.input
+            taken = told if isinstance(method.input, Anything) else with_missing(method.input, told)
             methods[name] = LoadedMethod(found, Method(taken, method.output))
     return methods
+
+
+def with_missing(described: Signature, told: Signature) -> Signature:
+    """A described input that takes missing values where the estimator shows that it was made for them.
+
+    MLEM's description has no word for that, and its server takes ``null`` everywhere.
+    """
+    if isinstance(described, Frame) and isinstance(told, Frame):
+        nullable = {column.name for column in told.columns if column.nullable}
+        columns = (structs.replace(each, nullable=each.name in nullable) for each in described.columns)
+        return structs.replace(described, columns=tuple(columns))
+    if isinstance(described, Tensor) and isinstance(told, Tensor):
+        return structs.replace(described, nullable=told.nullable)
+    return described
 
 
 def with_mlem(file: Path, described: Mapping[str, Method], document: Mapping[str, Any]) -> dict[str, LoadedMethod]:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from tagboat_server.mlem.interface import Described
 from tagboat_server.mlem.reading import frame_of, signature_of
 from tagboat_server.openapi.examples import Sample, example_of
 from tagboat_server.openapi.operations import Schema, closed
 from tagboat_server.openapi.schemas import cell_schema, lists_schema, records_schema, schema_of
-from tagboat_server.signature import Anything
+from tagboat_server.signature import Anything, Frame, Signature, Tensor
 
 KEYS = {"int": "^-?[0-9]+$", "float": "^-?[0-9]+(\\.[0-9]+)?$"}
 """What the keys of an object look like where they are numbers."""
 
 
-def taken(described: Described) -> Schema:
-    """What a type takes."""
+def taken(described: Described, known: Optional[Signature] = None) -> Schema:
+    """What a type takes. ``known``: the signature by which it is read, which knows where values may be missing."""
     kind = described.get("type")
     if kind == "dataframe":
-        columns = frame_of(described).columns
+        columns = known.columns if isinstance(known, Frame) else frame_of(described).columns
         return closed({"values": {"oneOf": [records_schema(columns), lists_schema(columns)]}})
     if kind == "series":
         columns = frame_of(described).columns
@@ -49,6 +49,8 @@ def taken(described: Described) -> Schema:
     if kind == "ndarray" and described.get("shape") is None:
         return {"type": "array", "minItems": 1}
     signature = signature_of(described)
+    if isinstance(known, Tensor) and isinstance(signature, Tensor):
+        return schema_of(known)
     return {} if isinstance(signature, Anything) else schema_of(signature)
 
 

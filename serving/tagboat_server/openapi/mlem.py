@@ -54,7 +54,12 @@ def body_of(context: Context, method: Exposed) -> Body:
     """The arguments by their names."""
     sample = Sample(context.sample if not method.several else None)
     needed = [argument for argument in method.arguments if argument.required]
-    schemas = {argument.name: described.taken(argument.described) for argument in method.arguments}
+    known = None if method.several else context.calls[method.own].signature.input
+    main = needed[0].name if needed else None
+    schemas = {
+        argument.name: described.taken(argument.described, known if argument.name == main else None)
+        for argument in method.arguments
+    }
     examples = {argument.name: described.example(argument.described, sample) for argument in needed}
     schema = closed(schemas, [argument.name for argument in needed])
     return of_json(schema, examples if None not in examples.values() else None)

@@ -243,7 +243,8 @@ class FileMethod(MlemMethod):
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
-        contents = file_in(request.body, request.headers.get(b"content-type", b""), b"file")
+        kind = request.headers.get(b"content-type", b"")
+        contents = await self.call.apart(len(request.body), file_in, request.body, kind, b"file")
         if contents is None:
             refused = Rejection(422, "there is no file", path="file", reason="body")
             detail = {"loc": ["body", "file"], "msg": "field required", "type": "value_error.missing"}

@@ -26,6 +26,7 @@ from mlem.contrib.numpy import NumpyNdarrayType
 from mlem.core.data_type import PrimitiveType
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -43,6 +44,7 @@ array = features.to_numpy()
 pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(array, flowers.target)
 save("array", pipeline, array[:3])
 save("nested", pipeline, array[:3].tolist())
+save("imputed", make_pipeline(SimpleImputer(), LogisticRegression()).fit(features, species), features.head())
 save("scaler", StandardScaler().fit(features), features.head())
 
 def half(text):

@@ -88,7 +88,9 @@ def test_so_are_those_of_a_mlem_model(mlem_server):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["array", "nested", "text", "list", "mixed", "dict", "number", "table", "scaled"])
+@pytest.mark.parametrize(
+    "model", ["imputed", "array", "nested", "text", "list", "mixed", "dict", "number", "table", "scaled"]
+)
 def test_every_type_of_mlems_has_an_example_that_is_answered(serve, bundle_around, models, mlem, model):
     bundle = bundle_around(models, model, format="mlem")
     server = serve(bundle, python=mlem, environment={"PYTHONPATH": str(ROOT / "serving")})
