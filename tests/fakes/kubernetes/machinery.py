@@ -164,7 +164,7 @@ class Machinery:
             self.settle_conflicts(others, wanted, live, applied, root, force=options.force)
             merged = self.fields.merged(live, applied, root)
             gone = (ours.fields if ours else set()) - wanted - set().union(*(each.fields for each in others))
-            for path in sorted(gone, key=len, reverse=True):
+            for path in sorted(gone, key=lambda path: (path[-1] != ".", -len(path))):
                 if self.fields.get(merged, root, path) is not ABSENT:
                     self.fields.remove(merged, root, path)
             merged = with_defaults(merged)
