@@ -220,17 +220,14 @@ class Server(uvicorn.Server):
         if self.settings.drain_delay:
             await asyncio.sleep(min(self.settings.drain_delay, grace))
         await self.stop_accepting()
-        remote = self.loop.create_task(self.drain_remote(deadline - self.loop.time()))
+        left = max(0.0, deadline - self.loop.time())
+        remote = self.loop.create_task(self.remote.drain(left)) if self.remote is not None else None
         while self.server_state.connections and self.loop.time() < deadline and not self.should_exit:  # noqa: ASYNC110
             await asyncio.sleep(TICK)  # uvicorn tells nobody when a connection goes
-        await remote
+        if remote is not None:
+            await remote
         self.log.event("drained", cut=len(self.server_state.connections) or None)
         self.should_exit = True
-
-    async def drain_remote(self, grace: float) -> None:
-        """Let the clients of gRPC go."""
-        if self.remote is not None:
-            await self.remote.drain(max(0.0, grace))
 
     async def stop_accepting(self) -> None:
         """Take what is queued, and close our copies of the listening sockets."""

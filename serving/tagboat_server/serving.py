@@ -133,7 +133,7 @@ def build(
     app, execution, metrics = assemble(prepared.model, prepared.sample, state.identity, settings, state, log, spans)
     server = Server(app, state, settings, log)
     if grpc is not None:
-        from tagboat_server.protocols.open_inference.remote import RemoteServer
+        from tagboat_server.protocols.open_inference.remote_server import RemoteServer
 
         server.remote = RemoteServer(app.context, metrics, log, grpc)
     state.patience = settings.request_timeout

@@ -293,7 +293,7 @@ def test_what_is_no_message_is_refused_and_what_the_model_breaks_at_is_not_told(
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_calls_are_counted_and_logged_like_requests(serve, forest_bundle, connect, iris):
+def test_calls_are_counted_and_logged_like_requests(serve, forest_bundle, connect, iris, wait_until):
     server = serve(forest_bundle, settings={"grpc-port": 0})
     client = connect(address_of(server))
     client.infer("iris", of_flowers(iris[0].head(3)))
@@ -304,19 +304,25 @@ def test_calls_are_counted_and_logged_like_requests(serve, forest_bundle, connec
     assert 'tagboat_requests_total{method="predict",status="422"} 1.0' in page
     assert 'tagboat_rows_total{method="predict"} 3.0' in page
     assert 'field="sepal_length",method="predict",reason="missing-column"' in page
-    logged = [event for event in server.events if event["event"] == "request" and event["method"] == "GRPC"]
+    wait_until(lambda: len(logged_calls(server)) == 2)
+    logged = logged_calls(server)
     assert [(event["status"], event.get("rows")) for event in logged] == [(200, 3), (422, None)]
     assert logged[0]["path"] == "/inference.GRPCInferenceService/ModelInfer"
 
 
-def test_a_callers_trace_is_in_the_log_and_a_malformed_one_is_not(serve, forest_bundle, connect, iris):
+def logged_calls(server):
+    """The access log's lines of calls; a line is written a moment after its answer."""
+    return [event for event in server.events if event["event"] == "request" and event["method"] == "GRPC"]
+
+
+def test_a_callers_trace_is_in_the_log_and_a_malformed_one_is_not(serve, forest_bundle, connect, iris, wait_until):
     server = serve(forest_bundle, settings={"grpc-port": 0})
     client = connect(address_of(server))
     trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     for parent in (f"00-{trace}-{span}-01", f"00-{trace.upper()}-{span}-01", None):
         client.infer("iris", of_flowers(iris[0].head(1)), headers={"traceparent": parent} if parent else None)
-    logged = [event for event in server.events if event["event"] == "request" and event["method"] == "GRPC"]
-    assert [(event.get("trace_id"), event.get("span_id")) for event in logged] == [
+    wait_until(lambda: len(logged_calls(server)) == 3)
+    assert [(event.get("trace_id"), event.get("span_id")) for event in logged_calls(server)] == [
         (trace, span),
         (None, None),
         (None, None),
