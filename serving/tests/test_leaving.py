@@ -38,10 +38,19 @@ DROPPED = 'tagboat_requests_dropped_total{method="predict"}'
 GONE = 'tagboat_requests_total{method="predict",status="499"}'
 
 
-@pytest.mark.parametrize("leave", [reset, socket.socket.close], ids=["reset", "closed"])
-@pytest.mark.parametrize("batching", ["off", "on"])
-def test_a_call_that_waits_for_nobody_is_never_made(serve, slow_bundle, wait_until, leave, batching):
-    server = serve(slow_bundle, settings={"batching": batching, "threads": 1})
+@pytest.mark.parametrize(
+    ("leave", "batching", "uvloop"),
+    [
+        (reset, "off", "on"),
+        (reset, "on", "on"),
+        (socket.socket.close, "off", "on"),
+        (socket.socket.close, "on", "off"),
+        (reset, "off", "off"),
+    ],
+)
+def test_a_call_that_waits_for_nobody_is_never_made(serve, slow_bundle, wait_until, leave, batching, uvloop):
+    settings = {"batching": batching, "threads": 1}
+    server = serve(slow_bundle, settings=settings, environment={"TAGBOAT_UVLOOP": uvloop})
     first = send(server, 3.0)
     wait_until(lambda: figure(server, "tagboat_requests_in_work") == 1)
     waiting = [send(server, 30.0) for _ in range(3)]
