@@ -24,6 +24,8 @@ PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 SPOKEN = "http/protobuf"
 
+MISSING = "Add opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http to the model's requirements: tagboat-server[otel]."
+
 QUIET = ("/health/", "/metrics", "/ping")
 """Beginnings of paths without spans: what asks there every few seconds would drown the rest."""
 
@@ -57,7 +59,7 @@ def spans_for(identity: Identity, environment: Mapping[str, str], log: Log) -> O
     try:
         return Spans(identity, environment, log)
     except ImportError as error:
-        log.event("spans-off", message=str(error), hint="Add tagboat-server[otel] to the model's requirements.")
+        log.event("spans-off", message=str(error), hint=MISSING)
     except Exception as error:  # noqa: BLE001 - a variable that OpenTelemetry cannot read must not take the server down
         log.event("spans-off", message=f"{type(error).__name__}: {error}", hint="See the variables OTEL_….")
     return None
