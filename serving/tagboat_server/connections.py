@@ -16,6 +16,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tagboat_server.errors import Rejection
+from tagboat_server.leaving import Probe
 from tagboat_server.spec import Settings
 
 IDLE_ENOUGH = 1.0
@@ -24,9 +25,6 @@ IDLE_ENOUGH = 1.0
 STATUS_LINES = {int(each): f"HTTP/1.1 {int(each)} {each.phrase}\r\n".encode() for each in HTTPStatus}
 
 LAST = b"content-length: %d\r\nconnection: close\r\n\r\n"
-
-PROBE = 1.0
-"""Seconds between two looks at whether a client is still there that has ended its side."""
 
 PIPELINED = 32
 """Requests that may wait on one connection behind the one being answered."""
@@ -44,7 +42,7 @@ class Connection(HttpToolsProtocol):
         self.limit = limit
         self.deadline: Optional[asyncio.TimerHandle] = None
         self.write_deadline: Optional[asyncio.TimerHandle] = None
-        self.probe: Optional[asyncio.TimerHandle] = None
+        self.probe: Optional[Probe] = None
         self.asked: list[Any] = []
         self.head_bytes = 0
         self.discarded = 0
@@ -91,7 +89,7 @@ class Connection(HttpToolsProtocol):
         self.clear_deadline()
         self.clear_write_deadline()
         if self.probe is not None:
-            self.probe.cancel()
+            self.probe.stop()
         self.forget()
         super().connection_lost(exc)
 
@@ -100,21 +98,8 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or self.in_head or self.in_body or self.cycle.response_complete:
             return None
         self.cycle.keep_alive = False
-        self.probe = self.loop.call_later(PROBE, self.look_for_client)
+        self.probe = Probe(self.loop, self.transport, self.unanswered)
         return True
-
-    def look_for_client(self) -> None:
-        """Find out whether a client that has ended its side still listens, for as long as it waits.
-
-        One that has closed looks the same until something is sent; to that its system objects, and the next time we
-        are told. What is sent is an interim answer, which every client of HTTP/1.1 has to take (RFC 9110, 15.2).
-        """
-        waiting = self.unanswered()
-        if not waiting or self.transport.is_closing():
-            return
-        if waiting[0].scope["http_version"] != "1.0" and not waiting[0].response_started:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.probe = self.loop.call_later(PROBE, self.look_for_client)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes."""

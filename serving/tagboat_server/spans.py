@@ -24,7 +24,7 @@ PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 SPOKEN = "http/protobuf"
 
-MISSING = "Add opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http to the model's requirements: tagboat-server[otel]."
+MISSING = "Add opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http, as tagboat-server[otel] does."
 
 QUIET = ("/health/", "/metrics", "/ping")
 """Beginnings of paths without spans: what asks there every few seconds would drown the rest."""
