@@ -70,12 +70,19 @@ def _install(lock: Lock, target: str, minor: str, prefix: Path, environment: Map
     prefix.mkdir()
     locked = prefix.parent / "requirements.lock"
     locked.write_text(lock.text, encoding="utf-8")
-    uv.run(
-        "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-        "--python", sys.executable, "--python-version", minor, "--python-platform", target,
-        "--no-compile-bytecode", "--prefix", prefix, "--requirements", locked,
-        subject=Subject(source=f"{lock.source} for {target}", python=lock.python),
-    )  # fmt: skip
+    try:
+        uv.run(
+            "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+            "--python", sys.executable, "--python-version", minor, "--python-platform", target,
+            "--no-compile-bytecode", "--prefix", prefix, "--requirements", locked,
+            subject=Subject(source=f"{lock.source} for {target}", python=lock.python),
+        )  # fmt: skip
+    except ConfigurationError as error:
+        if "wheel" not in error.message:
+            raise
+        # What uv's messages mean elsewhere speaks of builds, which an image has none of.
+        hint = f"An image is made of wheels alone: ask for a version that has one for Python {minor} on {target}."
+        raise ConfigurationError(error.message, where=error.where, hint=hint) from error
     sites = [path for path in prefix.rglob("*-packages") if path.name in {"site-packages", "dist-packages"}]
     sites = [path for path in sites if any(path.glob("*.dist-info"))]
     if len(sites) != 1:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import zipfile
 from io import BytesIO
 from pathlib import Path
 
@@ -212,8 +213,42 @@ def test_a_package_without_a_wheel_for_the_platform_is_named(yard: Yard, tmp_pat
 
     wheel = indexes.wheel("native", "1.0", tag="cp311-cp311-macosx_11_0_arm64")
     index.add(wheel)
-    with pytest.raises(ConfigurationError, match="native"):
+    with pytest.raises(ConfigurationError, match="native") as raised:
         yard.build(small(tmp_path, lock_of(wheel)))
+    assert "made of wheels alone" in str(raised.value)
+    assert "allow-build" not in str(raised.value)
+
+
+def test_the_environment_is_for_the_models_python_whichever_runs_tagboat(
+    yard: Yard, tmp_path: Path, index: indexes.Index, registry: parts.RealRegistry
+) -> None:
+    wheels = [indexes.wheel("native", "1.0", {"native.txt": python}, tag=f"{python}-{python}-manylinux_2_17_x86_64")
+              for python in ("cp39", "cp311")]  # fmt: skip
+    index.add(*wheels)
+    layout = parts.Layout(tmp_path / "python39")
+    parts.copy(layout.finish(layout.image([parts.hollow(python="3.9")])), f"docker://{registry.host}/library/nine:it")
+    made = yard.build(small(tmp_path, lock_of(*wheels), python="3.9"), base=f"{registry.plain}/library/nine:it")
+    assert text(made, 0, "opt/tagboat/venv/lib/python3.9/site-packages/native.txt") == "cp39"
+    assert "opt/tagboat/venv/lib/python3.9/site-packages/tagboat_server/cli.py" in members(made, 1)
+    assert members(made, 0)["opt/tagboat/venv/bin/python"].linkname == "/usr/local/bin/python3.9"
+
+
+def test_C3_setuid_bits_and_links_of_a_wheel_do_not_reach_the_image(
+    yard: Yard, tmp_path: Path, index: indexes.Index
+) -> None:
+    name, content = indexes.wheel("sly", "1.0", {"sly.sh": "#!/bin/sh", "sly_link": "/etc/passwd"})
+    out = BytesIO()
+    with zipfile.ZipFile(BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
+        for item in old.infolist():
+            modes = {"sly.sh": 0o104755, "sly_link": 0o120777}
+            item.external_attr = modes.get(item.filename, 0o100644) << 16
+            new.writestr(item, old.read(item.filename))
+    wheel = (name, out.getvalue())
+    index.add(wheel)
+    made = yard.build(small(tmp_path, lock_of(wheel)))
+    found = members(made, 0)
+    assert found[f"{SITE}/sly.sh"].mode == 0o755
+    assert found[f"{SITE}/sly_link"].isfile()
 
 
 def test_both_platforms_make_an_index_of_layers_for_each(
@@ -258,8 +293,6 @@ def test_a_lock_that_lacks_what_the_platform_needs_is_refused(yard: Yard, tmp_pa
 
 
 def _with_metadata(wheel: bytes, metadata: str) -> bytes:
-    import zipfile
-
     out = BytesIO()
     with zipfile.ZipFile(BytesIO(wheel)) as old, zipfile.ZipFile(out, "w") as new:
         for item in old.infolist():
