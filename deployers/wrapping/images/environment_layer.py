@@ -49,7 +49,7 @@ def make(
     target = _uv_platform(platform, glibc)
     key = key_of(RULES, layers.RULES, lock.digest, target, python, installed.script("m:f").decode())
     known = store.recall("environments", key, EnvironmentLayer)
-    if known is not None and store.holds(known.layer.digest):
+    if known is not None and store.holds(known.layer.digest, known.layer.size):
         return known
     store.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="installing-", dir=store.folder) as folder:

@@ -34,7 +34,7 @@ def make(bundle: Bundle, store: Store, *, addresses: Mapping[str, str] | None = 
     said = (bundle.folder / bundles.DESCRIPTION).read_bytes()  # holds the bundle's digest, so it stands for all of it
     key = key_of(RULES, layers.RULES, bundle.digest, said.decode(), addresses, FETCHER.read_text() if addresses else "")
     known = store.recall("models", key, Layer)
-    if known is not None and store.holds(known.digest):
+    if known is not None and store.holds(known.digest, known.size):
         return known
     layer = layers.write(_entries(bundle, said, addresses), store)
     store.remember("models", key, layer)

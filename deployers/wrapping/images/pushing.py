@@ -15,7 +15,7 @@ from deployers.wrapping.images.documents import MANIFEST, digest
 from deployers.wrapping.images.names import ImageName
 from deployers.wrapping.images.registry import Registry
 from deployers.wrapping.images.store import Store
-from deployers.wrapping.images.uploads import BlobSource, FileBlob, RegistryBlob, Upload
+from deployers.wrapping.images.uploads import BlobSource, FileBlob, RegistryBlob, bring_all
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,20 @@ def push(
     """Push an image under its digest. ``document``: the index, or the only manifest. ``step``: told what is done."""
     registry = registries.of(repository)
     name = repository.at(digest=digest(document))
-    upload = Upload(registry, repository.repository)
-    sent = 0
-    unchanged = registry.digest_of(name) is not None
-    if not unchanged:
-        for image in images:
-            for blob, sources in blobs(image, registries, store, repository):
-                step(f"{image.platform}: {blob.digest[:19]}, {blob.size:,} bytes")
-                upload.bring(blob, mount_from=sources)
-            if image.manifest != document:
-                registry.put_manifest(repository.at(digest=digest(image.manifest)), image.manifest, MANIFEST)
-                sent += len(image.manifest)
-        registry.put_manifest(name, document, media_type)
-        sent += len(document)
-    return Pushed(name=name, sent=sent + upload.sent, mounted=upload.mounted, unchanged=unchanged)
+    if registry.digest_of(name) is not None:
+        return Pushed(name=name, unchanged=True)
+    sent = mounted = 0
+    for image in images:
+        wanted = list(blobs(image, registries, store, repository))
+        step(f"{image.platform}: {len(wanted)} blobs, {sum(blob.size for blob, _ in wanted):,} bytes at most")
+        upload = bring_all(registry, repository.repository, wanted)
+        sent += upload.sent
+        mounted += upload.mounted
+        if image.manifest != document:
+            registry.put_manifest(repository.at(digest=digest(image.manifest)), image.manifest, MANIFEST)
+            sent += len(image.manifest)
+    registry.put_manifest(name, document, media_type)
+    return Pushed(name=name, sent=sent + len(document), mounted=mounted)
 
 
 def tag(document: bytes, media_type: str, name: ImageName, tags: Iterable[str], registry: Registry) -> int:

@@ -18,7 +18,7 @@ from deployers.wrapping.images.documents import Descriptor, Index, Manifest
 from deployers.wrapping.images.names import ImageName
 from deployers.wrapping.images.registry import Registry
 from deployers.wrapping.images.store import Store
-from deployers.wrapping.images.uploads import FileBlob, Upload
+from deployers.wrapping.images.uploads import FileBlob, bring_all
 
 EMPTY = b"{}"
 
@@ -53,17 +53,15 @@ def attach(wanted: Sequence[Attachment], repository: ImageName, registry: Regist
     for subject in dict.fromkeys(one.subject.digest for one in wanted):
         kinds = {found.artifact_type for found in listed(subject, repository, registry)}
         missing = [one for one in wanted if one.subject.digest == subject and one.media_type not in kinds]
+        contents = [one.write() for one in missing]
+        blobs = [(_blob(content, store), ()) for content in ([EMPTY, *contents] if contents else [])]
+        sent += bring_all(registry, repository.repository, blobs).sent
         unlisted = []
-        for one in missing:
-            content = one.write()
+        for one, content in zip(missing, contents, strict=True):
             manifest = manifest_for(content, one.media_type, one.subject)
-            upload = Upload(registry, repository.repository)
-            for blob in (EMPTY, content):
-                digest = store.add(blob)
-                upload.bring(FileBlob(store.blob(digest), digest, len(blob)))
             name = repository.at(digest=documents.digest(manifest))
             answer = registry.put_manifest(name, manifest, documents.MANIFEST)
-            sent += upload.sent + len(manifest)
+            sent += len(manifest)
             if not answer.headers.get("OCI-Subject"):
                 unlisted.append(documents.described(manifest, documents.MANIFEST, artifact_type=one.media_type))
         if unlisted:
@@ -86,6 +84,11 @@ def listed(subject: str, repository: ImageName, registry: Registry) -> tuple[Des
 def fallback_tag(digest: str) -> str:
     """The tag under which a registry without the API keeps the list."""
     return digest.replace(":", "-")
+
+
+def _blob(content: bytes, store: Store) -> FileBlob:
+    digest = store.add(content)
+    return FileBlob(store.blob(digest), digest, len(content))
 
 
 def _list_by_tag(said: Sequence[Descriptor], subject: str, repository: ImageName, registry: Registry) -> int:

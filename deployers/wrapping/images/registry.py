@@ -58,7 +58,10 @@ class _Retry(Retry):
 
 
 class Registry:
-    """One registry. ``host``: as in names. ``plain``: without TLS. ``environment``: proxies and certificates."""
+    """One registry, for several threads at once. ``host``: as in names. ``plain``: without TLS.
+
+    ``environment``: proxies and certificates.
+    """
 
     def __init__(
         self, host: str, *, plain: bool, find: Finder, environment: Mapping[str, str], patience: Patience
@@ -197,7 +200,7 @@ class Registry:
             if answer.status_code != 401 or not ours or last:
                 break
             answer.close()
-            self._tokens.challenged(answer.headers.get("WWW-Authenticate", ""), scope)
+            self._tokens.challenged(answer.headers.get("WWW-Authenticate", ""), scope, authorization)
             if once and data is not None:
                 raise UnreachableError("the authorization ran out meanwhile", where=self.host)
         if answer.status_code in accept:

@@ -17,7 +17,7 @@ def make(wheel: Path, sha256: str, minor: str, store: Store) -> Layer:
     """The layer of a wheel for a minor version of Python; made if it is not in the store."""
     key = key_of(RULES, layers.RULES, sha256, minor)
     known = store.recall("servers", key, Layer)
-    if known is not None and store.holds(known.digest):
+    if known is not None and store.holds(known.digest, known.size):
         return known
     layer = layers.write(_entries(wheel, minor), store)
     store.remember("servers", key, layer)

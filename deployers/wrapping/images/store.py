@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,14 +24,16 @@ class Store:
         """Where the blob is, or would be."""
         return self.folder / "blobs" / digest.replace(":", "/")
 
-    def holds(self, digest: str) -> bool:
-        """Whether the blob is here."""
-        return self.blob(digest).is_file()
+    def holds(self, digest: str, size: int) -> bool:
+        """Whether the blob is here, and whole: nothing is flushed to the disk, so a crash may leave a part of it."""
+        with contextlib.suppress(OSError):
+            return self.blob(digest).stat().st_size == size
+        return False
 
     def add(self, content: bytes) -> str:
         """Keep some bytes; returns their digest."""
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        if not self.holds(digest):
+        if not self.holds(digest, len(content)):
             with self.writing() as file:
                 file.write(content)
                 self.keep(file, digest)
@@ -52,7 +53,6 @@ class Store:
     def keep(self, file: BinaryIO, digest: str) -> None:
         """Put what was written under its digest, which the caller has reckoned while writing."""
         file.flush()
-        os.fsync(file.fileno())
         Path(file.name).chmod(0o644)
         Path(file.name).replace(self.blob(digest))
 

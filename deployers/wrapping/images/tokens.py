@@ -7,6 +7,7 @@ the service that the registry names, over TLS unless the registry itself was ask
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,24 +30,31 @@ class Tokens:
         self._send = send
         self._known: dict[str, str] = {}
         self._challenge: tuple[str, dict[str, str]] | None = None
+        self._fetching = threading.RLock()
 
     def header(self, scope: Sequence[str]) -> str | None:
         """The Authorization header for what is about to be done, or None as long as nobody asked for one."""
         key = " ".join(scope)
-        if key not in self._known and self._challenge is not None:
-            self._fetch(scope)
-        return self._known.get(key)
+        with self._fetching:
+            if key not in self._known and self._challenge is not None:
+                self._fetch(scope)
+            return self._known.get(key)
 
-    def challenged(self, said: str, scope: Sequence[str]) -> None:
-        """The registry answered 401: learn what it wants, and get it. Raises `ConfigurationError`, `RefusedError`."""
+    def challenged(self, said: str, scope: Sequence[str], refused: str | None) -> None:
+        """The registry answered 401 to the header ``refused``: learn what it wants, and get it.
+
+        Raises `ConfigurationError`, `RefusedError`.
+        """
         kind, _, rest = said.partition(" ")
         if kind.lower() not in {"basic", "bearer"}:
             raise ConfigurationError(
                 f"the registry asks for authorization of a kind we do not know: {kind[:40]!r}", where=self._host
             )
-        self._challenge = (kind.lower(), dict(PARAMETER.findall(rest)))
-        self._known.pop(" ".join(scope), None)
-        self._fetch(scope)
+        with self._fetching:
+            self._challenge = (kind.lower(), dict(PARAMETER.findall(rest)))
+            if self._known.get(" ".join(scope)) == refused:  # or another request has fetched a new one meanwhile
+                self._known.pop(" ".join(scope), None)
+                self._fetch(scope)
 
     def _fetch(self, scope: Sequence[str]) -> None:
         assert self._challenge is not None  # noqa: S101 - both callers have seen one

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,10 @@ from deployers.wrapping.images.registry import PIECE, Registry
 
 CHUNK = 16 * 1024 * 1024
 """Bytes of one piece of an upload that was cut; a registry's OCI-Chunk-Min-Length raises it."""
+
+
+AT_ONCE = 4
+"""Blobs that are brought side by side: most of a small one's time is the way to the registry and back."""
 
 
 class BlobSource(Protocol):
@@ -186,6 +191,26 @@ class Upload:
             method, path, self._repository, actions="pull,push", source=source, headers=headers, data=data,
             accept=accept, once=once,
         )  # fmt: skip
+
+
+def bring_all(registry: Registry, repository: str, blobs: Sequence[tuple[BlobSource, Sequence[str]]]) -> Upload:
+    """Bring several blobs, each with the repositories that may have it, side by side; returns the count of it all.
+
+    The first one that fails ends it; those under way are finished, which the next push is glad of.
+    """
+    whole = Upload(registry, repository)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        uploads = [Upload(registry, repository) for _ in blobs]
+        futures = [pool.submit(upload.bring, blob, mount_from=sources)
+                   for upload, (blob, sources) in zip(uploads, blobs, strict=True)]  # fmt: skip
+        try:
+            for future in as_completed(futures):
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    whole.sent = sum(upload.sent for upload in uploads)
+    whole.mounted = sum(upload.mounted for upload in uploads)
+    return whole
 
 
 class _CutError(Exception):

@@ -144,6 +144,15 @@ def test_an_image_that_was_pushed_is_found_without_resolving_or_building(
     assert index.requests == []
 
 
+def test_what_a_crash_left_of_a_layer_is_made_anew(yard: Yard, bundle: Bundle, registry: parts.RealRegistry) -> None:
+    made = yard.build(bundle)
+    for layer in made.images[0].layers:
+        made.store.blob(layer.digest).write_bytes(b"")
+    again = yard.build(bundle)
+    assert again.digest == made.digest
+    assert yard.push(again, f"{registry.plain}/acme/crashed").sent > 0
+
+
 def test_another_base_platform_label_or_version_is_another_image(yard: Yard, bundle: Bundle, tmp_path: Path) -> None:
     keys = {
         image.inputs(bundle, ImageSettings()),
