@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Mapping, MutableMapping
 from typing import Any, Callable, Optional
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+
 from tagboat_server import protocols, tracing
 from tagboat_server.errors import Rejection
 from tagboat_server.execution import NeverBegunError
@@ -85,7 +87,11 @@ class Application:
             if scope["method"] not in route.methods:
                 allowed = ", ".join(route.methods)
                 raise Rejection(405, f"{scope['method'][:20]} is not for this path", headers={"allow": allowed})
-            body = await read_body(headers, receive, self.limit) if scope["method"] == "POST" else b""
+            body = b""
+            if scope["method"] == "POST":
+                body = arrived(scope.get("tagboat.cycle"), self.limit)
+                if not body:
+                    body = await read_body(headers, receive, self.limit)
             return await route(Request(scope["method"], scope["path"], scope["query_string"], headers, body)), 0
         except Rejection as rejection:
             return self.refused(route, scope, rejection), rejection.status
@@ -155,6 +161,13 @@ def is_gone(scope: Scope) -> bool:
     """Whether the client has left."""
     cycle = scope.get("tagboat.cycle")
     return cycle is not None and bool(cycle.disconnected)
+
+
+def arrived(cycle: Any, limit: int) -> bytes:
+    """A body that is already here whole and so small that reading goes on behind it; else nothing."""
+    if cycle is None or cycle.more_body or cycle.disconnected or len(cycle.body) > min(limit, HIGH_WATER_LIMIT):
+        return b""
+    return bytes(cycle.body)
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:

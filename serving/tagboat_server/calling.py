@@ -67,8 +67,13 @@ class Call:
     async def run(self, taken: Input) -> Any:
         """The model's answer. Raises `Rejection`."""
         if self.batches is not None and can_join(taken.value):
-            with self.execution.place():
+            self.execution.take_place()
+            try:
                 result = await self.batches.answer(taken)
+            finally:
+                self.execution.give_back()
+        elif self.method.quick and self.pace.is_quick(taken.rows):
+            result = self.call_here(taken)
         else:
             result = await self.call(taken, self.execution.run)
         self.rows.add(taken.rows)
@@ -83,12 +88,17 @@ class Call:
     async def call(self, taken: Input, run: Callable[..., Awaitable[Any]]) -> Any:
         """Call the model: here where that is known to be quick, else in a thread, by ``run``."""
         if self.method.quick and self.pace.is_quick(taken.rows):
-            started = time.perf_counter()
-            result = self.guarded(self.method.call, taken.value)
-            seconds = time.perf_counter() - started
-            self.pace.note(taken.rows, seconds)
-        else:
-            result, seconds = await run(self.work, taken)
+            return self.call_here(taken)
+        result, seconds = await run(self.work, taken)
+        self.model_seconds.add(seconds)
+        return result
+
+    def call_here(self, taken: Input) -> Any:
+        """Call the model on the event loop."""
+        started = time.perf_counter()
+        result = self.guarded(self.method.call, taken.value)
+        seconds = time.perf_counter() - started
+        self.pace.note(taken.rows, seconds)
         self.model_seconds.add(seconds)
         return result
 

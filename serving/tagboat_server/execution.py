@@ -8,7 +8,6 @@ import contextlib
 import contextvars
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any, Callable, Optional, TypeVar
 
 from tagboat_server.errors import Rejection
@@ -95,15 +94,6 @@ class Execution:
                 503, "too many requests wait for the model", reason="overload", headers={"retry-after": "1"}
             )
         self.in_work += 1
-
-    @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """Count a request for as long as it waits for a batch. Raises `Rejection` 503 when too many wait."""
-        self.take_place()
-        try:
-            yield
-        finally:
-            self.give_back()
 
     def left(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give a place back; called in whichever thread ended the call."""

@@ -25,7 +25,6 @@ from tagboat_server.grpc_port import Address, GrpcPort
 from tagboat_server.listening import Addresses
 from tagboat_server.logs import Log, take_over
 from tagboat_server.model import LoadedModel
-from tagboat_server.optimizing.serving import optimize
 from tagboat_server.server import Server, new_event_loop
 from tagboat_server.spans import Spans, spans_for
 from tagboat_server.spec import Bundle, Identity, Settings
@@ -107,6 +106,9 @@ def prepare(folder: Path, bundle: Bundle, log: Log) -> Prepared:
     sample = read_sample(folder, bundle)
     rows = sample_rows(sample, model)
     if bundle.optimized is not None:
+        # Not without need: its dozen modules are a hundredth of a cold start.
+        from tagboat_server.optimizing.serving import optimize
+
         model = optimize(model, bundle.optimized, folder, rows, os.environ, log)
     quick = accelerate(model, rows, os.environ, log)
     for method in quick.methods.values():

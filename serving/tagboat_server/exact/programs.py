@@ -77,14 +77,15 @@ def around(values: Any) -> Array:
 
 def any_infinite(values: Array) -> bool:
     """Whether a cell is infinite; NaN is not."""
-    return not sum_is_finite(values) and bool(numpy.logical_or.reduce(numpy.isinf(values), axis=None))
+    return not squares_are_finite(values) and bool(numpy.logical_or.reduce(numpy.isinf(values), axis=None))
 
 
 def all_finite(values: Array) -> bool:
     """Whether no cell is NaN or infinite."""
-    return sum_is_finite(values) or bool(numpy.logical_and.reduce(numpy.isfinite(values), axis=None))
+    return squares_are_finite(values) or bool(numpy.logical_and.reduce(numpy.isfinite(values), axis=None))
 
 
-def sum_is_finite(values: Array) -> bool:
-    """Whether the sum of all cells is finite: then every cell is, and most often that is all there is to ask."""
-    return math.isfinite(numpy.add.reduce(values, axis=None))
+def squares_are_finite(values: Array) -> bool:
+    """Whether the sum of all squares is finite: then every cell is, and most often that is all there is to ask."""
+    flat = values.ravel(order="K")
+    return math.isfinite(flat.dot(flat))

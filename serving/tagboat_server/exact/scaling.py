@@ -33,10 +33,11 @@ def standard(estimator: Any, methods: Sequence[str]) -> dict[str, Program]:
 
     def transform(batch: Array) -> Array:
         rows = floating(batch)
+        narrowed = narrow and rows.dtype != numpy.float64
         if mean is not None:
-            rows -= mean.astype(rows.dtype, copy=False) if narrow else mean
+            rows -= mean.astype(rows.dtype, copy=False) if narrowed else mean
         if scale is not None:
-            rows /= scale.astype(rows.dtype, copy=False) if narrow else scale
+            rows /= scale.astype(rows.dtype, copy=False) if narrowed else scale
         return rows
 
     return program(estimator, methods, transform, mean, scale)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from prometheus_client import Counter, Gauge
 
 from tagboat_server.metrics import Metrics
 from tagboat_server.model import LoadedModel
-from tagboat_server.optimizing.graphs import Optimized
+
+if TYPE_CHECKING:
+    from tagboat_server.optimizing.graphs import Optimized
 
 
 def tell(model: LoadedModel, metrics: Metrics) -> None:
     """Add the figures; nothing where no graph answers."""
-    graphs = {name: method.call for name, method in model.methods.items() if isinstance(method.call, Optimized)}
+    graphs: dict[str, Any] = {
+        name: method.call for name, method in model.methods.items() if getattr(method.call, "figures", None) is not None
+    }
     if not graphs:
         return
     rows = Gauge(

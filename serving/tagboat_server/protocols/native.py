@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 import msgspec
 
-from tagboat_server.calling import Call
+from tagboat_server.calling import SMALL, Call
 from tagboat_server.codecs import encode
 from tagboat_server.errors import Rejection
 from tagboat_server.protocols.base import JSON, RESERVED, Context, Request, Response, Route
@@ -57,9 +57,11 @@ class NativeMethod(Route):
         """Answer one request."""
         check_content(request.headers)
         call = self.call
-        taken = await call.apart(len(request.body), call.decode, request.body)
+        body = request.body
+        taken = call.decode(body) if len(body) <= SMALL else await call.apart(len(body), call.decode, body)
         result = await call.run(taken)
-        predictions = await call.apart(getattr(result, "nbytes", 0), encoded, call, result)
+        size = getattr(result, "nbytes", 0)
+        predictions = encoded(call, result) if size <= SMALL else await call.apart(size, encoded, call, result)
         return Response(200, JSON, b'{"predictions":' + predictions + self.tail, (), taken.rows)
 
 
