@@ -57,7 +57,7 @@ def main() -> None:
             )
             found = measure(
                 material(scratch, name),
-                [peer for peer in peers if full or peer.of_every_model],
+                [peer for peer in peers if not (peer.optimized if full else not peer.of_every_model)],
                 plan,
                 scratch,
                 install=not chosen.skip_install,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import serving_questions as questions
-from benchmarks.serving_environments import subprocess_output
+from benchmarks.serving_environments import UnavailableError, subprocess_output
 
 PROGRAMS = Path(__file__).with_name("peers")
 SERVING = Path(__file__).parents[1] / "serving"
@@ -50,6 +51,8 @@ class Peer:
 
     ``batches``: it answers several requests by one call of the model. ``answers_model``: False for the constant.
     ``of_every_model``: False where only the models with an exact path are worth the time.
+    ``optimized``: what it serves is a graph of the model, which need not have its bits; measured of the models
+    without an exact path.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Peer:
     batches: bool = False
     answers_model: bool = True
     of_every_model: bool = True
+    optimized: bool = False
 
 
 def fastapi(place: Place) -> Start:
@@ -121,7 +125,7 @@ def mlflow(place: Place) -> Start:
                  {"PATH": f"{place.python.parent}:{os.environ['PATH']}"})  # fmt: skip
 
 
-def tagboat(settings: dict[str, object]) -> Callable[[Place], Start]:
+def tagboat(settings: dict[str, object], *, optimize: bool = False) -> Callable[[Place], Start]:
     """A bundle as Tagboat makes it, served with a release and, but for ``settings``, every default."""
 
     def prepare(place: Place) -> Start:
@@ -130,11 +134,25 @@ def tagboat(settings: dict[str, object]) -> Callable[[Place], Start]:
         shutil.copy(place.rows.with_name("sample.json"), place.folder / "sample.json")
         document = {"schema": 1, "name": "cancer", "version": "1.0.0", "model": "model.joblib",
                     "format": "sklearn-joblib", "sample": "sample.json"}  # fmt: skip
+        if optimize:
+            document["optimized"] = graph_of(place)
         (place.folder / "model.json").write_text(json.dumps(document))
         return Start([place.tool("tagboat-server"), "serve", str(place.folder), "--port", str(place.port)],
                      {"TAGBOAT_RELEASE": RELEASE, "TAGBOAT_SETTINGS": json.dumps(settings)})  # fmt: skip
 
     return prepare
+
+
+def graph_of(place: Place) -> dict[str, object]:
+    """Make the model's ONNX graph as wrapping does; gives what ``model.json`` says of it. Raises `UnavailableError`."""
+    graph, told = place.folder / "model.onnx", place.folder / "outcome.json"
+    command = [place.tool("tagboat-server"), "optimize", str(place.folder / "model"), "--model", "model.joblib"]
+    command += ["--sample", str(place.folder / "sample.json"), "--graph", str(graph), "--output", str(told)]
+    subprocess_output(command, place.folder)
+    outcome: dict[str, object] = json.loads(told.read_text())
+    if not graph.exists():
+        raise UnavailableError(f"no graph is near enough: {outcome.get('reason') or outcome.get('methods')}")
+    return outcome | {"graph": graph.name, "sha256": hashlib.sha256(graph.read_bytes()).hexdigest()}
 
 
 def constant(place: Place) -> Start:
@@ -144,15 +162,19 @@ def constant(place: Place) -> Start:
 MLEM = ("mlem[fastapi]==0.4.14", "isort<8", "typer<0.26")
 BENTOML = ("bentoml==1.4.39",)
 LITSERVE = ("litserve==0.2.19",)
-OURS = (f"{SERVING}",)
+OURS = (f"{SERVING}[simdjson]",)
+ONNX = (f"{SERVING}[simdjson,optimize]",)
 MLSERVER = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1")
 
 EXTRA = {"of_every_model": False}
 """Measured where there is an exact path alone: with the other models they would cost time and tell nothing new."""
 
+OWN = {"binary": questions.V2_BINARY, "ours": True, "batches": True}
+
 PEERS = (
-    Peer("tagboat", "tagboat", OURS, tagboat({}), ours=True, batches=True),
-    Peer("tagboat, no access log", "tagboat", OURS, tagboat({"access-log": False}), ours=True, batches=True, **EXTRA),
+    Peer("tagboat", "tagboat", OURS, tagboat({}), **OWN),
+    Peer("tagboat, no access log", "tagboat", OURS, tagboat({"access-log": False}), **OWN, **EXTRA),
+    Peer("tagboat, optimize: onnx", "tagboat-onnx", ONNX, tagboat({}, optimize=True), **OWN, optimized=True),
     Peer("tagboat, a constant", "tagboat", OURS, constant, ours=True, answers_model=False, **EXTRA),
     Peer("mlem", "mlem", MLEM, mlem, questions.MLEM),
     Peer("mlserver", "mlserver", MLSERVER, mlserver(0), questions.V2),

@@ -72,8 +72,6 @@ class Call:
                 result = await self.batches.answer(taken)
             finally:
                 self.execution.give_back()
-        elif self.method.quick and self.pace.is_quick(taken.rows):
-            result = self.call_here(taken)
         else:
             result = await self.call(taken, self.execution.run)
         self.rows.add(taken.rows)
