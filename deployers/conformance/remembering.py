@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from multiprocessing.connection import Connection
 
 import msgspec
 import pytest
 
 from deployers.base import Hold, Slot, TagRecord
-from deployers.conformance.subject import Subject, assert_live, deploy, eventually
+from deployers.conformance.subject import Subject, assert_live, deploy, eventually, process_context
 from deployers.errors import LeaseHeldError
 
 TAG = TagRecord(name="model#prod#7", object_id="7" * 40, time=1_700_000_000)
@@ -104,9 +103,9 @@ class Remembering:
         if not subject.processes:
             pytest.skip("other processes can't reach this target")
         slot = subject.slot()
-        spawn = multiprocessing.get_context("spawn")
-        here, there = spawn.Pipe()
-        holder = spawn.Process(target=_hold, args=(subject, slot, there))
+        context = process_context(subject)
+        here, there = context.Pipe()
+        holder = context.Process(target=_hold, args=(subject, slot, there))
         holder.start()
         try:
             assert here.poll(60), "the other process did not get the lease"

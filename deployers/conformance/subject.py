@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.context import ForkServerContext
 from typing import ClassVar, TypeVar
 
 from deployers.base import Deployer, Health, Observation, Release, Slot, Step, TagRecord
@@ -35,6 +36,9 @@ class Subject(abc.ABC):
     @abc.abstractmethod
     def deployer(self) -> Deployer:
         """A new deployer object for the target: what a later run would have."""
+
+    preload: Sequence[str] = ()
+    """Modules of installed distributions that take long to import and that processes need; see `process_context`."""
 
     @abc.abstractmethod
     def slot(self, name: str = "model") -> Slot:
@@ -161,9 +165,16 @@ def close_after(subject: Subject, work: Work, steps: int) -> bool:
     return True
 
 
+def process_context(subject: Subject) -> ForkServerContext:
+    """Starts processes that share nothing with this one but what they are given; heavy imports are made once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(subject.preload))
+    return context
+
+
 def kill_after(subject: Subject, work: Work, steps: int) -> bool:
     """The process that runs it is killed after so many steps, with SIGKILL, the lease in its hands."""
-    process = multiprocessing.get_context("spawn").Process(target=_die_after, args=(subject, work, steps))
+    process = process_context(subject).Process(target=_die_after, args=(subject, work, steps))
     process.start()
     process.join()
     if process.exitcode not in {0, -signal.SIGKILL}:

@@ -118,7 +118,7 @@ def _acquire(
                         hint="Wait for it to end, then run the same command again; the lease of one that has died "
                         f"is free after {spec.get('leaseDurationSeconds')} seconds.",
                     )
-                sleep(1.0)
+                sleep(min(1.0, duration / 8))
                 continue
             document["metadata"]["resourceVersion"] = version
             document["spec"]["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1

@@ -49,6 +49,7 @@ class ClusterSubject(Subject):
     """Survives pickling: of the cluster it knows the kubeconfig alone."""
 
     processes = True
+    preload = ("kubernetes.client", "kubernetes.config")
     patience = 20.0
     canary = "hunter2-canary-77aa"
 
@@ -74,8 +75,8 @@ class ClusterSubject(Subject):
             self.settings(),
             surroundings,
             images=NamedImages(),
-            lease_patience=6.0,
-            lease_duration=2.0,
+            lease_patience=3.0,
+            lease_duration=1.0,
         )
 
     def slot(self, name="model"):
