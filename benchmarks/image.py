@@ -18,12 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from deployers.wrapping import image
-from deployers.wrapping.bundle import Bundle, load
-from deployers.wrapping.image import ImageSettings, Registries
+from benchmarks.image_once import deployed
+from deployers.wrapping.bundle import Bundle
 from tests.wrapping.images import parts
 
 DOCKERFILE = """\
@@ -99,18 +98,9 @@ class Tagboat:
 
     def deploy_as_a_process(self, bundle: Bundle) -> int:
         """The same from the command line."""
-        command = [sys.executable, "-P", "-m", "benchmarks.image", "--one", str(bundle.folder), self.base,
+        command = [sys.executable, "-P", "-m", "benchmarks.image_once", str(bundle.folder), self.base,
                    self.repository, str(self.cache)]  # fmt: skip
         return int(subprocess.run(command, check=True, env=self.environment, capture_output=True, text=True).stdout)
-
-
-def deployed(bundle: Bundle, base: str, repository: str, cache: Path, environment: Mapping[str, str]) -> int:
-    """Build and push; the bytes that were sent."""
-    with Registries(environment) as registries:
-        made = image.build(
-            bundle, ImageSettings(base=base), registries=registries, cache=cache, environment=environment
-        )
-        return image.push(made, repository, registries=registries, environment=environment).sent
 
 
 class Podman:
@@ -158,8 +148,4 @@ def bundle_of(folder: Path, seed: int) -> Bundle:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--one"]:
-        folder, base, repository, cache = sys.argv[2:]
-        print(deployed(load(Path(folder)), base, repository, Path(cache), os.environ))
-    else:
-        main()
+    main()
