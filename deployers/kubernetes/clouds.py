@@ -49,8 +49,18 @@ def eks(settings: KubernetesSettings, text: Text, where: str) -> Found:
         described = session.client("eks").describe_cluster(name=cluster)["cluster"]
     except (BotoCoreError, ClientError) as error:
         raise _shut("AWS", error, where) from error
+    # A cluster that is being made has neither yet.
+    if not described.get("endpoint") or not described.get("certificateAuthority"):
+        raise _unready(cluster, str(described.get("status")), where)
     authority = described["certificateAuthority"]["data"]
-    return Found(described["endpoint"], authority, _kept(lambda: eks_token(session, cluster, region)))
+
+    def token() -> str:
+        try:
+            return eks_token(session, cluster, region)
+        except (BotoCoreError, ClientError) as error:
+            raise _shut("AWS", error, where) from error
+
+    return Found(described["endpoint"], authority, _kept(token))
 
 
 def _assumed(session: Any, role: str, region: str) -> Any:
@@ -109,9 +119,15 @@ def gke(settings: KubernetesSettings, text: Text, where: str) -> Found:
     except (google.auth.exceptions.GoogleAuthError, OSError, ValueError) as error:
         raise _shut("Google Cloud", error, where) from error
 
+    if not described.get("endpoint") or not described.get("masterAuth", {}).get("clusterCaCertificate"):
+        raise _unready(cluster, str(described.get("status")), where)
+
     def token() -> str:
-        if not credentials.valid:
-            credentials.refresh(Request())
+        try:
+            if not credentials.valid:
+                credentials.refresh(Request())
+        except google.auth.exceptions.GoogleAuthError as error:
+            raise _shut("Google Cloud", error, where) from error
         return str(credentials.token)
 
     return Found(f"https://{described['endpoint']}", described["masterAuth"]["clusterCaCertificate"], token)
@@ -145,13 +161,17 @@ def aks(settings: KubernetesSettings, text: Text, where: str) -> Found:
             raise ValueError(answer.data[:300].decode(errors="replace"))
         kubeconfig = yaml.safe_load(base64.b64decode(answer.json()["kubeconfigs"][0]["value"]))
         described = kubeconfig["clusters"][0]["cluster"]
-    except (AzureError, urllib3.exceptions.HTTPError, ValueError, KeyError) as error:
+        server = str(described["server"])
+    except (AzureError, urllib3.exceptions.HTTPError, yaml.YAMLError, ValueError, LookupError, TypeError) as error:
         raise _shut("Azure", error, where) from error
-    return Found(
-        described["server"],
-        described.get("certificate-authority-data"),
-        _kept(lambda: str(credential.get_token(AKS_SCOPE).token)),
-    )
+
+    def token() -> str:
+        try:
+            return str(credential.get_token(AKS_SCOPE).token)
+        except AzureError as error:
+            raise _shut("Azure", error, where) from error
+
+    return Found(server, described.get("certificate-authority-data"), _kept(token))
 
 
 def _kept(make: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> Callable[[], str]:
@@ -171,6 +191,12 @@ def _missing(auth: str, library: str, where: str) -> ConfigurationError:
         f"`auth: {auth}` needs {library}, which is not installed",
         where=f"{where}.auth",
         hint=f"Install tagboat[{auth}]; the Action's image has it.",
+    )
+
+
+def _unready(cluster: str, status: str, where: str) -> UnreachableError:
+    return UnreachableError(
+        f"the cluster {cluster} has no address yet (it is {status})", where=where, hint="Wait until it is made."
     )
 
 

@@ -29,7 +29,8 @@ def hopeless(api: Api, labels: Mapping[str, str]) -> str | None:
             ended = (container.get("lastState", {}) or {}).get("terminated") or {}
             if waiting.get("reason") in HOPELESS:
                 return f"{waiting['reason']}: {waiting.get('message', '')}".strip(": ")
-            if container.get("restartCount", 0) >= CRASHES and ended:
+            # One that is ready has come back by itself, however often it crashed before.
+            if container.get("restartCount", 0) >= CRASHES and ended and not container.get("ready"):
                 return _end(ended, container)
     for replica_set in api.objects(REPLICA_SET, labels):
         for condition in replica_set.get("status", {}).get("conditions", []):

@@ -31,11 +31,15 @@ CONTAINER_SECURITY = {
     "capabilities": {"drop": ["ALL"]},
 }
 
-ORDER = (
-    "ServiceAccount", "NetworkPolicy", "Deployment", "InferenceService", "PodDisruptionBudget",
-    "HorizontalPodAutoscaler", "ScaledObject", "Service", "Ingress", "HTTPRoute", "ServiceMonitor",
-)  # fmt: skip
-"""The kinds that our templates make, in the order in which they are applied."""
+KINDS = {
+    "ServiceAccount": "", "NetworkPolicy": "networking.k8s.io", "Deployment": "apps",
+    "InferenceService": "serving.kserve.io", "PodDisruptionBudget": "policy", "HorizontalPodAutoscaler": "autoscaling",
+    "ScaledObject": "keda.sh", "Service": "", "Ingress": "networking.k8s.io", "HTTPRoute": "gateway.networking.k8s.io",
+    "ServiceMonitor": "monitoring.coreos.com",
+}  # fmt: skip
+"""The kinds that our templates make and the groups they are of, in the order in which they are applied."""
+
+ORDER = tuple(KINDS)
 
 MODES = {"raw": "RawDeployment", "knative": "Serverless"}
 """KServe's own names of its modes."""
@@ -143,7 +147,8 @@ def manifests(
         metadata["namespace"] = namespace
         metadata["labels"] = {**metadata.get("labels", {}), **names.slot_labels(slot)}
     documents.sort(key=lambda each: (_place(each["kind"]), each["metadata"]["name"]))
-    pods = {**workload_selector, names.RELEASE: release.id} if kserve else workload_selector
+    # The release's own: a rolling update has pods of the old one under the same workload, which prove nothing.
+    pods = {**workload_selector, names.RELEASE: release.id}
     return Manifests(
         workload=workload, labels=pods, documents=documents, side_by_side=side_by_side, candidate_service=candidate
     )
@@ -223,9 +228,11 @@ def _check(documents: Sequence[Document], namespace: str, settings: KubernetesSe
             raise RefusedError("a template makes something without apiVersion, kind and metadata", where=where)
         if not isinstance(metadata.get("name"), str):
             raise RefusedError(f"a template makes a {kind} without a name", where=where)
-        if kind not in ORDER and kind not in settings.allow_kinds:
+        group = each["apiVersion"].rpartition("/")[0]
+        # Other groups have kinds of the same name: a Service of Knative's, an Ingress of OpenShift's for all of it.
+        if KINDS.get(kind) != group and kind not in settings.allow_kinds:
             raise RefusedError(
-                f"a template makes a {kind}, which is not allowed here",
+                f"a template makes a {kind} of {each['apiVersion']}, which is not allowed here",
                 where=where,
                 hint=f"Add {kind} to the target's `allow-kinds` where templates of the repository may make it.",
             )

@@ -28,11 +28,13 @@ def _problems(specification: Document) -> Iterator[str]:
     for volume in specification.get("volumes") or []:
         if isinstance(volume, dict) and "hostPath" in volume:
             yield "hostPath volumes are not allowed"
+    yield from _confinement(specification.get("securityContext") or {})
     for group in ("containers", "initContainers", "ephemeralContainers"):
         for container in specification.get(group) or []:
             if not isinstance(container, dict):
                 continue
             context = container.get("securityContext") or {}
+            yield from _confinement(context)
             if context.get("privileged"):
                 yield "privileged containers are not allowed"
             if context.get("allowPrivilegeEscalation"):
@@ -44,6 +46,19 @@ def _problems(specification: Document) -> Iterator[str]:
             for port in container.get("ports") or []:
                 if isinstance(port, dict) and port.get("hostPort"):
                     yield "hostPort is not allowed"
+
+
+def _confinement(context: Document) -> Iterator[str]:
+    """What loosens the node's own hold on a pod or a container."""
+    for profile in ("seccompProfile", "appArmorProfile"):
+        if (context.get(profile) or {}).get("type") == "Unconfined":
+            yield f"{profile} Unconfined is not allowed"
+    if context.get("sysctls"):
+        yield "sysctls are not allowed"
+    if context.get("seLinuxOptions"):
+        yield "seLinuxOptions are not allowed"
+    if (context.get("windowsOptions") or {}).get("hostProcess"):
+        yield "hostProcess is not allowed"
 
 
 def _pod_specifications(node: Any, path: str) -> Iterator[tuple[str, Document]]:

@@ -55,6 +55,14 @@ def test_every_example_of_the_documentation_is_accepted_by_loader_and_schema():
         jsonschema.validate(yaml.safe_load(example), schema)
 
 
+def test_every_example_of_the_pages_of_targets_is_accepted():
+    text = (DOCUMENTATION.parent / "kubernetes.md").read_text(encoding="utf-8")
+    examples = [found for found in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "targets:" in found]
+    assert examples
+    for example in examples:
+        parse(example.encode())
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -159,13 +159,15 @@ def pod_with(**more):
 
 
 CLUSTER_ROLE = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: x}\n"
+KNATIVE = "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: x}\n"
 ELSEWHERE = "apiVersion: v1\nkind: Service\nmetadata: {name: x, namespace: kube-system}\n"
 
 
 @pytest.mark.parametrize(
     ("theirs", "words"),
     [
-        ({"x.yaml.j2": CLUSTER_ROLE}, "ClusterRole, which is not allowed"),
+        ({"x.yaml.j2": CLUSTER_ROLE}, "ClusterRole of rbac.authorization.k8s.io/v1, which is not allowed"),
+        ({"x.yaml.j2": KNATIVE}, "Service of serving.knative.dev/v1, which is not allowed"),
         ({"x.yaml.j2": ELSEWHERE}, "leaves the namespace models"),
         (pod_with(hostNetwork=True), "hostNetwork is not allowed"),
         (pod_with(volumes=[{"name": "v", "hostPath": {"path": "/"}}]), "hostPath volumes"),
@@ -174,6 +176,19 @@ ELSEWHERE = "apiVersion: v1\nkind: Service\nmetadata: {name: x, namespace: kube-
             pod_with(initContainers=[{"name": "x", "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}]),
             "added capabilities",
         ),
+        (pod_with(securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}), "sysctls"),
+        (pod_with(securityContext={"seccompProfile": {"type": "Unconfined"}}), "seccompProfile Unconfined"),
+        (
+            pod_with(
+                containers=[{"name": "x", "securityContext": {"appArmorProfile": {"type": "Unconfined"}}}],
+            ),
+            "appArmorProfile Unconfined",
+        ),
+        (
+            pod_with(securityContext={"windowsOptions": {"hostProcess": True}}),
+            "hostProcess",
+        ),
+        (pod_with(securityContext={"seLinuxOptions": {"user": "root"}}), "seLinuxOptions"),
     ],
 )
 def test_C8_what_leaves_the_namespace_or_asks_for_the_node_is_refused(theirs, words):

@@ -49,6 +49,24 @@ def test_a_server_that_says_it_is_another_release_is_not_called_ready(cluster, s
     assert any("somebody-elses" in reason for reason in seen.reasons)
 
 
+def test_a_release_that_mends_a_crashing_one_is_not_judged_by_its_pods(cluster, subject_with):
+    subject = subject_with()
+    slot = subject.slot()
+    deploy(subject, slot, "v1.0.0")
+    (running,) = cluster.store.list("apps", "deployments")
+    old = running["spec"]["template"]["spec"]["containers"][0]["image"]
+    cluster.servers.scripts = {old: Script(kind="oom"), "models": Script(starts_in=10.0)}
+    assert_live(subject, slot, deploy(subject, slot, "v2.0.0"))
+
+
+def test_a_pod_that_has_come_back_from_its_crashes_is_no_failure(cluster, subject_with):
+    subject = subject_with(replicas=3)
+    slot = subject.slot()
+    deploy(subject, slot, "v1.0.0")
+    cluster.servers.scripts = {b"v2.0.0".hex(): Script(starts_in=20.0, restarts=3)}
+    assert_live(subject, slot, deploy(subject, slot, "v2.0.0"))
+
+
 def test_progress_is_told_pod_by_pod(cluster, subject_with):
     cluster.servers.scripts["models"] = Script(starts_in=1.0)
     cluster.controllers.hurry = 1.0

@@ -310,13 +310,15 @@ def pod_status(pod: Document, script: Script, *, ready: bool) -> Document:
         ),
     }
     state, last = states.get(script.kind, ({"running": {"startedAt": pod["metadata"]["creationTimestamp"]}}, {}))
+    if ready and script.restarts:
+        last = {"terminated": {"exitCode": 1, "reason": "Error"}}
     word = "True" if ready else "False"
     container = {
         "name": pod["spec"]["containers"][0]["name"],
         "image": image,
         "ready": ready,
         "started": "running" in state,
-        "restartCount": 3 if last else 0,
+        "restartCount": script.restarts or 3 if last else 0,
         "state": state,
         "lastState": last,
     }

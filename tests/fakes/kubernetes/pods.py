@@ -28,12 +28,13 @@ class Script:
     """How containers of an image behave.
 
     ``kind``: serve, pull-error, crash, oom, never-ready, unschedulable, quota or config-error. ``starts_in``: seconds
-    until one is ready. ``status`` of its answers, ``seconds`` that each counts as taking, and ``release`` to name
+    until one is ready, ``restarts``: so often has it crashed until it was. ``status`` of its answers, ``seconds`` that each counts as taking, and ``release`` to name
     instead of the right one.
     """
 
     kind: str = "serve"
     starts_in: float = 0.0
+    restarts: int = 0
     model: Callable[[bytes], Any] = constant
     status: int = 200
     seconds: float = 0.002
