@@ -95,3 +95,21 @@ def program_cache(shared: Path) -> Path:
 def bundle(tmp_path: Path, index: indexes.Index) -> Bundle:
     index.add(one())
     return small(tmp_path / "bundles", lock_of(one()))
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Mapping[str, str]]:
+    """moto's S3 and STS, and the variables that lead to it."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "eu-central-1",
+                   "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}", "AWS_ENDPOINT_URL_STS": f"http://{host}:{port}"}  # fmt: skip
+    client = boto3.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL_S3"], aws_access_key_id="a",
+                          aws_secret_access_key="b", region_name="eu-central-1")  # fmt: skip
+    client.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    yield environment
+    server.stop()

@@ -30,24 +30,6 @@ pytestmark = pytest.mark.xdist_group("images")
 MODEL = os.urandom(3_000_000)
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Mapping[str, str]]:
-    """moto's S3 and STS, and the variables that lead to it."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "eu-central-1",
-                   "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}", "AWS_ENDPOINT_URL_STS": f"http://{host}:{port}"}  # fmt: skip
-    client = boto3.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL_S3"], aws_access_key_id="a",
-                          aws_secret_access_key="b", region_name="eu-central-1")  # fmt: skip
-    client.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    yield environment
-    server.stop()
-
-
 @pytest.fixture
 def large(tmp_path: Path, bundle: Bundle) -> Bundle:
     return small(tmp_path / "large", bundle.lock, model={"iris.joblib": MODEL, "part/two.bin": MODEL[:1000]})

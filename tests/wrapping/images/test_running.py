@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from deployers.wrapping import image
 from deployers.wrapping.bundle import Bundle
-from deployers.wrapping.image import Image, Pushed
+from deployers.wrapping.image import Image, ModelPlace, Pushed, places
 from tests.wrapping import models
 from tests.wrapping.images import parts
 from tests.wrapping.images.conftest import Yard, program_cache
@@ -142,3 +143,28 @@ def test_a_layout_holds_the_image_and_what_is_attached_to_it(
         "application/vnd.in-toto+json",
     }
     parts.copy(f"oci:{folder}:v1", f"dir:{tmp_path / 'checked'}")
+
+
+def test_a_model_in_a_store_is_fetched_by_an_init_container_and_served(
+    real_yard: Yard,
+    iris: Bundle,
+    registry: parts.RealRegistry,
+    podman: parts.Podman,
+    s3: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    made = real_yard.build(iris, model=ModelPlace.OBJECT_STORAGE, model_store="s3://models/prod")
+    real_yard.environment = s3
+    there = real_yard.push(made, f"{registry.plain}/acme/stored")
+    podman("pull", "--quiet", "--tls-verify=false", f"docker://{there.reference}")
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    volume.chmod(0o777)  # as an emptyDir is
+    mount = f"{volume}:{places.MODEL}"
+    variables = [word for name, value in s3.items() for word in ("--env", f"{name}={value}")]
+    entry, *rest = places.FETCH_COMMAND
+    podman("run", "--rm", *POD, "--volume", mount, *variables, "--entrypoint", entry, there.reference, *rest)
+    port = free_port()
+    options = [*POD, "--volume", f"{mount}:ro", "--env", f"SAGEMAKER_BIND_TO_PORT={port}"]
+    with podman.running(there.reference, options=options) as container:
+        assert predicted(podman, container, port)[1]["predictions"] == [2]
