@@ -12,7 +12,7 @@ contract (AWS, "Custom Inference Code with Hosting Services") and of its inferen
     SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT     ``default-accept``
     SAGEMAKER_MULTI_MODEL                    refused: one server has one model
 
-What ``TAGBOAT_SETTINGS`` says counts over all of them.
+What ``TAGBOAT_SETTINGS`` says counts over all of them. `DRAIN` is the one setting whose default is another here.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from tagboat_server.errors import SettingsError
 
 HOST = "0.0.0.0"  # noqa: S104 - a container's own network; who reaches it is for the platform to say
 PORT = 8080
+DRAIN = 25.0
+"""Seconds for which connections may finish: SageMaker and Kubernetes kill a container 30 seconds after SIGTERM."""
 
 BUNDLE = "TAGBOAT_BUNDLE"
 MODEL_FOLDER = "/opt/ml/model"
@@ -90,8 +92,8 @@ def check_range(text: Optional[str]) -> None:
 
 
 def asked(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What SageMaker's variables ask of the server's settings."""
-    found: dict[str, Any] = {}
+    """What a container, and SageMaker's variables, ask of the server's settings."""
+    found: dict[str, Any] = {"drain": DRAIN}
     level = environment.get("SAGEMAKER_CONTAINER_LOG_LEVEL")
     if level:
         found["access-log"] = level_of(level) < logging.WARNING

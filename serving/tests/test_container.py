@@ -139,7 +139,14 @@ def test_the_bundle_is_the_one_that_is_named_then_sagemakers_then_the_images(bun
 
 def test_without_variables_it_listens_on_8080_for_everybody():
     found = read_container({"TAGBOAT_BUNDLE": "/bundle"})
-    assert found == (Path("/bundle"), "0.0.0.0", 8080, {})
+    assert found[:3] == (Path("/bundle"), "0.0.0.0", 8080)
+
+
+def test_a_container_drains_in_less_than_the_30_seconds_after_which_it_is_killed():
+    environment = {"TAGBOAT_BUNDLE": "/bundle"}
+    assert read_settings(environment, read_container(environment).settings).drain == 25
+    environment["TAGBOAT_SETTINGS"] = '{"drain": 50}'
+    assert read_settings(environment, read_container(environment).settings).drain == 50
 
 
 def test_sagemakers_variables_become_settings_where_ours_say_nothing():
