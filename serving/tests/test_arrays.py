@@ -127,7 +127,9 @@ def test_a_column_in_fortran_order_is_laid_out_as_json_is():
         ("object", objects("a", None), 1, "null"),
         ("str", objects("a", 1), 1, "expected text"),
         ("str", objects("a", b"\xff"), 1, "UTF-8"),
-        ("datetime64[ns]", objects("2024-01-01", "soon"), 1, "a date or time"),
+        ("datetime64[ns]", objects("2024-01-01", "today"), 1, "ISO 8601, got 'today'"),
+        ("datetime64[ns]", objects("20240101T1200", "1/2/2024"), 1, "ISO 8601"),
+        ("datetime64[ns]", objects("2024-01-01 12:00:00,5", "2024-02-30"), 1, "ISO 8601"),
         ("datetime64[ns]", numpy.array(["2024-01-01", "NaT"], "M8[s]"), 1, "null"),
     ],
 )
