@@ -58,11 +58,11 @@ class Application:
         trace = tracing.read(scope["headers"]) if b"traceparent" in headers else None
         CURRENT.set(trace)
         span = self.begin_span(scope, route, trace) if self.spans is not None else None
-        status, rows, failed = FAILURE, None, 0
+        status, rows, failed, label = FAILURE, None, 0, route.label
         try:
             response, failed = await self.response(route, scope, headers, receive)
             await self.respond(response, scope, send)
-            status, rows = response.status, response.rows
+            status, rows, label = response.status, response.rows, response.label or label
         except (ClientGoneError, asyncio.CancelledError) as left:
             if isinstance(left, asyncio.CancelledError) and not is_gone(scope):
                 raise
@@ -72,7 +72,7 @@ class Application:
         finally:
             if span is not None and self.spans is not None:
                 self.spans.end(span, failed if failed >= FAILURE else status, rows)
-        self.account(scope, route, status, started, rows, failed=failed)
+        self.account(scope, label, status, started, rows, failed=failed)
 
     def begin_span(self, scope: Scope, route: Route, trace: Optional[tracing.Trace]) -> Any:
         """The request's span."""
@@ -101,10 +101,11 @@ class Application:
         if rejection.status in COUNTED:
             call = getattr(route, "call", None)
             field = call.field_of(rejection.path) if call is not None else None
-            self.metrics.refuse(route.label, rejection.reason, field)
+            self.metrics.refuse(rejection.label or route.label, rejection.reason, field)
         if route is self.nowhere:
             return protocols.refusal_at(scope["path"], rejection)
-        return route.refuse(rejection)
+        response = route.refuse(rejection)
+        return response if rejection.label is None else response._replace(label=rejection.label)
 
     async def respond(self, response: Response, scope: Scope, send: Send) -> None:
         """Send an answer."""
@@ -127,11 +128,11 @@ class Application:
         await send({"type": "http.response.body", "body": response.body})
 
     def account(
-        self, scope: Scope, route: Route, status: int, started: float, rows: Optional[int], *, failed: int = 0
+        self, scope: Scope, label: str, status: int, started: float, rows: Optional[int], *, failed: int = 0
     ) -> None:
         """Count and log an answered request. ``failed``: our own status, where a protocol says it in another."""
         seconds = time.perf_counter() - started
-        self.metrics.answered(route.label, failed if failed >= FAILURE else status, seconds)
+        self.metrics.answered(label, failed if failed >= FAILURE else status, seconds)
         if self.log.access:
             self.log.request(scope, status, seconds, rows, self.context.identity.release, CURRENT.get())
 
@@ -140,7 +141,7 @@ class Nowhere(Route):
     """What stands at all other paths."""
 
     methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
-    label = "other"
+    label = "/*"
 
     def __init__(self, context: Context) -> None:
         names = ", ".join(protocols.method_paths(context))

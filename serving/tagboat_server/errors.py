@@ -60,7 +60,7 @@ class Rejection(Exception):  # noqa: N818 - it is an answer, not a defect
 
     ``path``: where in the body, such as ``data[3].age``. ``reason``: one word for the metrics. ``kind`` and
     ``identity``: the type and the id of a failure whose traceback is in the log. ``cause``: what the model raised,
-    where its words are for the sender.
+    where its words are for the sender. ``label``: the method that was asked, where the path does not tell.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Rejection(Exception):  # noqa: N818 - it is an answer, not a defect
         self.kind = kind
         self.identity = identity
         self.cause = cause
+        self.label: Optional[str] = None
         self.headers = dict(headers or {})
 
     def document(self) -> dict[str, dict[str, str]]:

@@ -29,6 +29,7 @@ class Execution:
         self.timeout = timeout
         self.in_work = 0
         self.begun: dict[int, float] = {}
+        self.waiting: set[object] = set()
 
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call in a thread. Raises `Rejection`: 503 when too many wait, 504 when it takes too long.
@@ -52,7 +53,10 @@ class Execution:
         *arguments: Any,
     ) -> Result:
         """Call in a thread; ``ended`` is told when that is over, though nobody waits for it any more."""
-        future = self.pool.submit(contextvars.copy_context().run, self.work, function, *arguments)
+        waits = object()
+        self.waiting.add(waits)
+        future = self.pool.submit(contextvars.copy_context().run, self.work, waits, function, *arguments)
+        future.add_done_callback(lambda _: self.waiting.discard(waits))
         if ended is not None:
             future.add_done_callback(ended)
         try:
@@ -67,8 +71,9 @@ class Execution:
                 raise NeverBegunError from None
             raise
 
-    def work(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call, in a thread of the pool, and keep the time."""
+    def work(self, waits: object, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call, in a thread of the pool, and keep the time. ``waits``: its place among those that wait."""
+        self.waiting.discard(waits)
         thread = threading.get_ident()
         self.begun[thread] = time.monotonic()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Callable, Optional
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
@@ -86,6 +87,12 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self.waiting = Gauge(
+            "tagboat_calls_waiting",
+            "Calls of the model that wait for a thread.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self.connections = Gauge(
             "tagboat_connections", "Open connections.", registry=registry, multiprocess_mode="livesum"
         )
@@ -103,13 +110,10 @@ class Metrics:
             identity.release or "", identity.artifact, identity.version or "", identity.stage or "", format_name
         ).set(1)
 
-    def watch(
-        self, *, connections: Callable[[], float], in_work: Callable[[], float], ready: Callable[[], float]
-    ) -> None:
-        """Read the gauges from the server when they are asked for."""
-        self.connections.set_function(connections)
-        self.in_work.set_function(in_work)
-        self.ready.set_function(ready)
+    def watch(self, read: Mapping[str, Callable[[], float]]) -> None:
+        """Read the gauges of these names from the server when they are asked for."""
+        for name, function in read.items():
+            getattr(self, name).set_function(function)
 
     def answered(self, method: str, status: int, seconds: float) -> None:
         """Count an answer."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
@@ -34,13 +35,12 @@ def forget(folder: Path, worker: int) -> None:
             file.unlink()
 
 
-def gather(metrics: Metrics, *, connections: Read, in_work: Read, ready: Read) -> Callable[[], None]:
+def gather(metrics: Metrics, read: Mapping[str, Read]) -> Callable[[], None]:
     """Let the page be of all workers; gives what is to be called often, so that the others know our gauges."""
 
     def tell() -> None:
-        metrics.connections.set(connections())
-        metrics.in_work.set(in_work())
-        metrics.ready.set(ready())
+        for name, function in read.items():
+            getattr(metrics, name).set(function())
 
     def settle() -> None:
         for act in metrics.before_page:

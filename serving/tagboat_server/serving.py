@@ -143,14 +143,15 @@ def build(
     watched: dict[str, Callable[[], float]] = {
         "connections": server.connection_count,
         "in_work": lambda: execution.in_work,
+        "waiting": lambda: len(execution.waiting),
         "ready": lambda: float(state.ready),
     }
     if balance is not None:
         server.balance = balance
         server.each_tick.append(lambda: balance.tell(server.connection_count()))
-        server.each_tick.append(metrics_sharing.gather(metrics, **watched))
+        server.each_tick.append(metrics_sharing.gather(metrics, watched))
     else:
-        metrics.watch(**watched)
+        metrics.watch(watched)
     return Serving(server, execution, spans=spans)
 
 

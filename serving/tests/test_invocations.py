@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -20,6 +21,7 @@ from tagboat_server.spec import DefaultAccept, read_settings
 FLOWER = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 NAMES = list(FLOWER)
 ROW = list(FLOWER.values())
+METHODS = ("predict", "predict_proba")
 ARROW, PARQUET, NPY = "application/vnd.apache.arrow.stream", "application/x-parquet", "application/x-npy"
 
 
@@ -216,9 +218,25 @@ def test_the_columns_of_refusals_are_counted(server):
     ask(server, b"1,2,3,x\n", "text/csv")
     ask(server, {"dataframe_split": {"columns": NAMES, "data": [[1, 2, 3, "x"]]}})
     page = server.get("/metrics").body.decode()
-    lines = [line for line in page.splitlines() if "/invocations" in line and 'field="petal_width"' in line]
-    assert lines, page
-    assert sum(float(line.rpartition(" ")[2]) for line in lines) >= 2
+    found = re.search(r'_failures_total\{field="petal_width",method="predict",reason="type"\} (\S+)', page)
+    assert found is not None, page
+    assert float(found[1]) >= 2
+
+
+def test_requests_are_counted_under_the_method_that_they_ask(server):
+    def counted(method, status):
+        page = server.get("/metrics").body.decode()
+        found = re.search(rf'^tagboat_requests_total{{method="{method}",status="{status}"}} (\S+)$', page, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    expected = {(method, status): counted(method, status) for method in METHODS for status in (200, 422)}
+    for method in METHODS:
+        assert ask(server, b"5.1,3.5,1.4,0.2\n", "text/csv", f"/invocations?method={method}").status == 200
+        assert ask(server, b"5.1,3.5,1.4,x\n", "text/csv", f"/invocations?method={method}").status == 422
+    assert {key: counted(*key) for key in expected} == {key: value + 1 for key, value in expected.items()}
+    # Canaries are judged by what does not begin with a slash: pages and wrong paths are no work of the model's.
+    server.get("/nowhere")
+    assert counted(r"/\*", 404) >= 1
 
 
 def test_a_compressed_body_is_refused_whatever_it_holds(server):

@@ -67,6 +67,19 @@ def test_a_call_that_waits_for_nobody_is_never_made(serve, slow_bundle, wait_unt
     assert len([event for event in server.events if event.get("status") == 499]) == 3
 
 
+def test_the_figures_say_how_many_calls_wait_for_a_thread(serve, slow_bundle, wait_until):
+    server = serve(slow_bundle, settings={"batching": "off", "threads": 1})
+    first = send(server, 1.0)
+    wait_until(lambda: figure(server, "tagboat_requests_in_work") == 1)
+    assert figure(server, "tagboat_calls_waiting") == 0
+    second, third = send(server, 0.0), send(server, 0.0)
+    wait_until(lambda: figure(server, "tagboat_calls_waiting") == 2)
+    for client in (first, second, third):
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        client.close()
+    assert figure(server, "tagboat_calls_waiting") == 0
+
+
 def test_a_client_that_leaves_a_call_which_has_begun_is_counted_and_frees_its_place_at_the_end(
     serve, slow_bundle, wait_until
 ):

@@ -50,13 +50,15 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An answer. ``rows``: how many rows the model answered, for the log."""
+    """An answer. ``rows``: how many rows the model answered, for the log. ``label``: the method, where the path does
+    not tell."""
 
     status: int
     content_type: bytes
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
     rows: Optional[int] = None
+    label: Optional[str] = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -131,14 +131,22 @@ class Invocations(Route):
         wanted = answer_type(headers.get(b"accept", b""), default_for(kind, self.accept))
         self.check_arrow(kind, wanted)
         reading = self.reading(request)
-        call, body = reading.call, request.body
+        try:
+            return await self.answer(reading, request.body, kind, wanted)
+        except Rejection as rejection:
+            rejection.label = reading.call.name
+            raise
+
+    async def answer(self, reading: Reading, body: bytes, kind: MediaType, wanted: MediaType) -> Response:
+        """Ask the model. Raises `Rejection`."""
+        call = reading.call
         taken = await call.apart(work_of(kind, len(body)), reading, body, kind)
         result = await self.result(call, taken.input, taken.root)
         size = work_of(wanted, getattr(result, "nbytes", 0))
         made = await call.apart(size, written, call, result, wanted)
         if wanted.kind == media.JSON:
             made = b'{"predictions":' + made + (self.tail if taken.own else b"}")
-        return Response(200, wanted_header(wanted), made, (), taken.input.rows)
+        return Response(200, wanted_header(wanted), made, (), taken.input.rows, call.name)
 
     async def result(self, call: Call, taken: Input, root: Optional[str]) -> Any:
         """The model's answer; where it refuses the input, in the sender's word for that."""

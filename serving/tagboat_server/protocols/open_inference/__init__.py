@@ -56,16 +56,16 @@ def routes(context: Context) -> dict[str, Route]:
     release = release_parameters(context)
     server = {"name": SERVER, "version": __version__, "extensions": list(EXTENSIONS), "parameters": release}
     found: dict[str, Route] = {
-        "/v2": Get("v2", lambda: (server, True)),
-        "/v2/health/live": Get("v2/health/live", lambda: ({"live": state.alive, "parameters": release}, state.alive)),
+        "/v2": Get("/v2", lambda: (server, True)),
+        "/v2/health/live": Get("/v2/health/live", lambda: ({"live": state.alive, "parameters": release}, state.alive)),
         "/v2/health/ready": Get(
-            "v2/health/ready", lambda: ({"ready": state.ready, "parameters": release}, state.ready)
+            "/v2/health/ready", lambda: ({"ready": state.ready, "parameters": release}, state.ready)
         ),
     }
     for name, model in models_of(context).items():
         for base in (name, *(f"{name}/versions/{version}" for version in model.versions)):
-            found[MODELS + base] = Get("v2/models", lambda model=model: (metadata(model), True))  # type: ignore[misc]
-            found[f"{MODELS}{base}/ready"] = Get("v2/models/ready", lambda model=model: readiness(model))  # type: ignore[misc]
+            found[MODELS + base] = Get("/v2/models", lambda model=model: (metadata(model), True))  # type: ignore[misc]
+            found[f"{MODELS}{base}/ready"] = Get("/v2/models/ready", lambda model=model: readiness(model))  # type: ignore[misc]
             found[f"{MODELS}{base}/infer"] = Infer(model)
     return found
 
