@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 GRACE = 10.0
 """Seconds that open connections may finish after Ctrl-C."""
 
+UNSAID = {"listening", "ready", "draining", "drained", "ended"}
+"""Events of the server that the command itself tells, or brings about."""
+
 SWITCHES = ("TAGBOAT_EXACT", "TAGBOAT_OPTIMIZE")
 """Variables that the server may be given by hand: they turn off what makes it quicker."""
 
@@ -140,6 +143,8 @@ def _log(context: Context, line: str) -> None:
         event = json.loads(line)
     except ValueError:
         event = None
+    if isinstance(event, dict) and event.get("event") in UNSAID:
+        return
     if isinstance(event, dict) and event.get("event") == "request":
         milliseconds = f"{float(event.get('seconds') or 0) * 1000:.1f} ms"
         text = f"{event.get('method')} {event.get('path')} {event.get('status')} {milliseconds}"

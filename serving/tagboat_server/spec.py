@@ -161,7 +161,7 @@ def read_identity(bundle: Bundle, environment: Mapping[str, str]) -> Identity:
         raise SettingsError("the release id cannot stand in a header", where="TAGBOAT_RELEASE")
     return Identity(
         artifact=bundle.name,
-        version=bundle.version,
+        version=bundle.version or None,
         release=release,
         stage=environment.get("TAGBOAT_STAGE") or None,
     )

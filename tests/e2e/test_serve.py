@@ -84,6 +84,7 @@ def test_a_ref_is_served_until_ctrl_c_and_nothing_is_recorded(tried: World) -> N
     assert not alive
     assert gone
     assert "POST /predict 200" in said
+    assert '"event"' not in said
     assert "finishing what is open" in said
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=5)

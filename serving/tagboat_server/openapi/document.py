@@ -29,17 +29,17 @@ def document(context: Context) -> bytes:
         for path, operations in described(context).items():
             paths.setdefault(path, {}).update(operations)
     used = {tag for operations in paths.values() for each in operations.values() for tag in each["tags"]}
-    version = identity.version or "0"
+    named = " ".join(filter(None, (identity.artifact, identity.version)))
     made = {
         "openapi": "3.1.0",
         "info": {
             "title": identity.artifact,
-            "version": version,
-            "description": f"The model {identity.artifact} {version}, served by tagboat-server {__version__}.",
+            "version": identity.version or "0",
+            "description": f"The model {named}, served by tagboat-server {__version__}.",
         },
         "tags": [{"name": name, "description": text} for name, text in TAGS.items() if name in used],
         "paths": paths,
         "components": {"schemas": {"Error": ERROR}},
-        "x-tagboat": {"release": identity.release, "stage": identity.stage},
+        "x-tagboat": {"release": identity.release, "stage": identity.stage, "version": identity.version},
     }
     return msgspec.json.encode(made)
