@@ -19,6 +19,9 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 OURS = ("TAGBOAT_", "PYTHON", "LD_", "DYLD_")
 """Variables by which the server would be somebody else's: what it is told by us, and what is loaded into it."""
 
+SWITCHES = {"TAGBOAT_EXACT", "TAGBOAT_OPTIMIZE", "TAGBOAT_UVLOOP"}
+"""Those of ours by which a user turns off what makes the server quicker."""
+
 
 class LocalSettings(Settings, frozen=True, kw_only=True):
     """Processes on this machine, bound to 127.0.0.1."""
@@ -49,11 +52,12 @@ class LocalSettings(Settings, frozen=True, kw_only=True):
         Raises `ConfigurationError` for a variable that is not set here, or that is not the user's to set.
         """
         for name in self.env:
-            if not VARIABLE_NAME.fullmatch(name) or name.upper().startswith(OURS):
+            if not VARIABLE_NAME.fullmatch(name) or (name.upper().startswith(OURS) and name not in SWITCHES):
                 raise ConfigurationError(
                     f"the server's variable {name!r} can't be set",
                     where=f"targets.{target}.env",
-                    hint=f"Choose a name of letters, digits and _ that starts with none of {', '.join(OURS)}.",
+                    hint=f"Choose a name of letters, digits and _ that starts with none of {', '.join(OURS)}. "
+                    f"Of ours only {', '.join(sorted(SWITCHES))} can be set.",
                 )
         return {
             name: expand(text, environment, where=f"targets.{target}.env.{name}") for name, text in self.env.items()

@@ -290,6 +290,12 @@ def test_variables_that_would_make_it_another_server_are_refused(machine, name):
         deploy(machine, "v1")
 
 
+@pytest.mark.parametrize("name", ["TAGBOAT_EXACT", "TAGBOAT_OPTIMIZE", "TAGBOAT_UVLOOP"])
+def test_what_makes_the_server_quicker_can_be_turned_off(machine, name):
+    settings = msgspec.structs.replace(machine.settings, env={name: "off"})
+    assert settings.variables({}, target="here") == {name: "off"}
+
+
 # Where it runs
 
 
