@@ -47,7 +47,7 @@ from deployers.wrapping.images import names as image_names
 from deployers.wrapping.images.asked import ImageSettings, base_of, inputs, tag_of
 from deployers.wrapping.images.attachments import Attachments, documents_of
 from deployers.wrapping.images.connections import Registries
-from deployers.wrapping.images.documents import Descriptor
+from deployers.wrapping.images.documents import Annotated, Descriptor
 from deployers.wrapping.images.made import Image
 from deployers.wrapping.images.model_layer import ModelPlace
 from deployers.wrapping.images.names import ImageName
@@ -74,7 +74,7 @@ def find(bundle: Bundle, repository: str, settings: ImageSettings, *, registries
     if found is None:
         return None
     content, _ = found
-    if (msgspec.json.decode(content).get("annotations") or {}).get(assembly.INPUTS) != key:
+    if (documents.decode(content, Annotated, name).annotations or {}).get(assembly.INPUTS) != key:
         return None
     return Pushed(name=name.at(digest=documents.digest(content)), unchanged=True)
 

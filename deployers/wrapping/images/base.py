@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from deployers.errors import ConfigurationError, RefusedError, TagboatError
+from deployers.errors import ConfigurationError, RefusedError
 from deployers.wrapping.images import documents, listing, names
 from deployers.wrapping.images.connections import Registries
-from deployers.wrapping.images.documents import Descriptor, Index, Manifest, Platform
+from deployers.wrapping.images.documents import Configuration, Descriptor, Index, Manifest, Platform
 from deployers.wrapping.images.listing import LayerListing, Listing
 from deployers.wrapping.images.names import ImageName
 from deployers.wrapping.images.store import Store
@@ -38,7 +38,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def variables(self) -> dict[str, str]:
         """The environment that the base sets."""
-        pairs = [text.partition("=") for text in self.config.get("config", {}).get("Env") or []]
+        pairs = [text.partition("=") for text in (self.config.get("config") or {}).get("Env") or []]
         return {name: value for name, _, value in pairs}
 
 
@@ -74,21 +74,21 @@ def read(name: ImageName, platform: Platform, registries: Registries) -> Base:
     content, media_type = _manifest(name, registries)
     manifest = name.digest or documents.digest(content)
     if media_type in {documents.INDEX, documents.DOCKER_INDEX} or b'"manifests"' in content:
-        index = _decoded(content, Index, name)
+        index = documents.decode(content, Index, name)
         manifest = _chosen(index, platform, name)
         content, _ = _manifest(name.at(tag=name.tag, digest=manifest), registries)
-    document = _decoded(content, Manifest, name)
+    document = documents.decode(content, Manifest, name)
     with registry.blob(name.repository, document.config.digest) as pieces:
         raw = b"".join(pieces)
     if documents.digest(raw) != document.config.digest:
         raise RefusedError("the base's configuration is not the one that its digest names", where=str(name))
-    config = _decoded(raw, dict[str, Any], name)
-    found = (config.get("os"), config.get("architecture"))
-    if found != (platform.os, platform.architecture):
-        raise ConfigurationError(f"the base is for {found[0]}/{found[1]}, not for {platform}", where=str(name))
-    diff_ids = tuple(config.get("rootfs", {}).get("diff_ids", ()))
+    said = documents.decode(raw, Configuration, name)
+    if (said.os, said.architecture) != (platform.os, platform.architecture):
+        raise ConfigurationError(f"the base is for {said.os}/{said.architecture}, not for {platform}", where=str(name))
+    diff_ids = said.rootfs.diff_ids
     if len(diff_ids) != len(document.layers) or any(layer.urls for layer in document.layers):
         raise ConfigurationError("the base has layers that can't be used for another image", where=str(name))
+    config = documents.decode(raw, dict[str, Any], name)
     layers = tuple(
         Descriptor(media_type=documents.LAYER_TYPES.get(layer.media_type, layer.media_type), digest=layer.digest,
                    size=layer.size) for layer in document.layers
@@ -164,10 +164,3 @@ def _chosen(index: Index, platform: Platform, name: ImageName) -> str:
             return digest
     there = sorted({f"{said.get('os')}/{said.get('architecture')}" for said, _ in listed} - {"unknown/unknown"})
     raise ConfigurationError(f"the base has no image for {platform}, only for {', '.join(there)}", where=str(name))
-
-
-def _decoded(content: bytes, type_: Any, name: ImageName) -> Any:
-    try:
-        return msgspec.json.decode(content, type=type_)
-    except msgspec.DecodeError as error:
-        raise TagboatError(f"the base's documents are not of a kind we know: {error}", where=str(name)) from error

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from deployers.errors import ConfigurationError
+from deployers.errors import ConfigurationError, TagboatError
+
+T = TypeVar("T")
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -82,10 +84,48 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     annotations: Mapping[str, str] | None = None
 
 
+class Annotated(msgspec.Struct, frozen=True):
+    """A manifest or an index, as far as both are the same."""
+
+    annotations: Mapping[str, str] | None = None
+
+
+class Started(msgspec.Struct, frozen=True, rename="pascal"):
+    """What a configuration says of the process; of a base we take these over."""
+
+    env: tuple[str, ...] | None = None
+    labels: Mapping[str, str] | None = None
+
+
+class Layered(msgspec.Struct, frozen=True):
+    """The plain layers of an image."""
+
+    diff_ids: tuple[str, ...]
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """An image's configuration, as far as we rely on it."""
+
+    architecture: str
+    os: str
+    rootfs: Layered
+    config: Started | None = None
+    history: tuple[Mapping[str, Any], ...] | None = None
+    created: str | None = None
+
+
 def encode(document: Any) -> bytes:
     """The canonical bytes of a document."""
     # Twice: msgspec sorts the keys of mappings, not the fields of structs.
     return msgspec.json.encode(msgspec.to_builtins(document), order="sorted")
+
+
+def decode(content: bytes, type_: type[T], where: object) -> T:
+    """A document of somebody else's. Raises `TagboatError` for what is none of that kind."""
+    try:
+        return msgspec.json.decode(content, type=type_)
+    except msgspec.DecodeError as error:
+        raise TagboatError(f"the registry's document is not of a kind we know: {error}", where=str(where)) from error
 
 
 def digest(content: bytes) -> str:

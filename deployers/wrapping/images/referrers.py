@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
-
-from deployers.errors import TagboatError
 from deployers.wrapping.images import documents
 from deployers.wrapping.images.documents import Descriptor, Index, Manifest
 from deployers.wrapping.images.names import ImageName
@@ -76,9 +72,9 @@ def listed(subject: str, repository: ImageName, registry: Registry) -> tuple[Des
         headers={"Accept": documents.INDEX}, accept=(200, 400, 404, 405),
     )  # fmt: skip
     if answer.status_code == 200 and documents.INDEX in answer.headers.get("Content-Type", ""):
-        return _decoded(answer.content, repository).manifests
+        return documents.decode(answer.content, Index, repository).manifests
     found = registry.manifest(repository.at(tag=fallback_tag(subject)))
-    return _decoded(found[0], repository).manifests if found else ()
+    return documents.decode(found[0], Index, repository).manifests if found else ()
 
 
 def fallback_tag(digest: str) -> str:
@@ -94,7 +90,7 @@ def _blob(content: bytes, store: Store) -> FileBlob:
 def _list_by_tag(said: Sequence[Descriptor], subject: str, repository: ImageName, registry: Registry) -> int:
     name = repository.at(tag=fallback_tag(subject))
     found = registry.manifest(name)
-    before = _decoded(found[0], repository).manifests if found else ()
+    before = documents.decode(found[0], Index, repository).manifests if found else ()
     known = {one.digest for one in before}
     new = tuple(one for one in said if one.digest not in known)
     content = documents.encode(Index(schema_version=2, media_type=documents.INDEX, manifests=(*before, *new)))
@@ -102,10 +98,3 @@ def _list_by_tag(said: Sequence[Descriptor], subject: str, repository: ImageName
         return 0
     registry.put_manifest(name, content, documents.INDEX)
     return len(content)
-
-
-def _decoded(content: bytes, where: Any) -> Index:
-    try:
-        return msgspec.json.decode(content, type=Index)
-    except msgspec.DecodeError as error:
-        raise TagboatError(f"the list of what refers to the image can't be read: {error}", where=str(where)) from error

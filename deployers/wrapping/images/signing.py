@@ -86,7 +86,7 @@ def sign(name: ImageName, key: SigningKey, registry: Registry, store: Store) -> 
     layer = documents.described(content, PAYLOAD, annotations={ANNOTATION: key.sign(content)})
     tag = name.at(tag=signature_tag(name))
     found = registry.manifest(tag)
-    before = msgspec.json.decode(found[0], type=Manifest).layers if found else ()
+    before = documents.decode(found[0], Manifest, name).layers if found else ()
     if layer in before:
         return 0
     layers = (*before, layer)
@@ -121,7 +121,7 @@ def verified(name: ImageName, public: str, registry: Registry) -> bool:
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise ConfigurationError("the public key is not of an elliptic curve", where="the signature's key")
     found = registry.manifest(name.at(tag=signature_tag(name)))
-    layers = msgspec.json.decode(found[0], type=Manifest).layers if found else ()
+    layers = documents.decode(found[0], Manifest, name).layers if found else ()
     return any(_holds(layer, name, key, registry) for layer in layers)
 
 

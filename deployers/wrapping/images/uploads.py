@@ -103,13 +103,20 @@ class Upload:
             if answer.status_code == 201:
                 return ""
             if answer.status_code == 202:
-                location = answer.headers["Location"]
+                location = self._location(answer)
         return location
 
     def _begun(self) -> str:
         answer = self._call("POST", f"/v2/{self._repository}/blobs/uploads/", accept=(202,))
-        self._least = int(answer.headers.get("OCI-Chunk-Min-Length", "0") or 0)
-        return str(answer.headers["Location"])
+        least = answer.headers.get("OCI-Chunk-Min-Length", "")
+        self._least = int(least) if least.isdecimal() else 0
+        return self._location(answer)
+
+    def _location(self, answer: requests.Response) -> str:
+        location = answer.headers.get("Location")
+        if not location:
+            raise TagboatError("the registry began an upload and did not say where", where=self._registry.host)
+        return location
 
     def _whole(self, location: str, blob: BlobSource) -> None:
         with blob.reading(0) as pieces:

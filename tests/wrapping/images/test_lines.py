@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import gzip
 import ipaddress
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -233,6 +235,61 @@ def test_a_base_layer_that_is_not_what_its_digest_says_is_refused(
     ]
     with pytest.raises(RefusedError, match="not the one that its digest names"):
         yard.build(bundle, base=lying)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"annotations": 3}', b'{"annotations": {"a": 1}}', b"\xff\xfe"]
+)
+def test_nonsense_from_a_registry_is_an_error_of_ours_and_no_traceback(
+    yard: Yard, bundle: Bundle, line: Line, content: bytes, hollow: str, registry: parts.RealRegistry
+) -> None:
+    base = hollow.replace(registry.host, f"127.0.0.1:{line.port}")
+    repository = f"{line.plain}/acme/nonsense"
+    made = yard.build(bundle)
+    for path in ("manifests/", "blobs/", "referrers/", "manifests/sha256-"):
+        line.faults = [Fault("GET", path, times=9, status=200, content=content,
+                             headers={"Content-Type": "application/vnd.oci.image.index.v1+json"})]  # fmt: skip
+        with contextlib.suppress(TagboatError):
+            image.find(bundle, repository, made.settings, registries=yard.registries)
+        with contextlib.suppress(TagboatError):
+            yard.build(bundle, base=base)
+        with contextlib.suppress(TagboatError):
+            yard.push(made, f"{repository}-{len(path)}", attachments=image.Attachments())
+
+
+@pytest.mark.parametrize("config", [{}, {"rootfs": 1}, {"history": [1]}, {"config": {"Env": [1]}}, {"config": None}])
+def test_a_base_with_a_strange_configuration_is_an_error_or_taken_as_it_is(
+    yard: Yard,
+    bundle: Bundle,
+    line: Line,
+    hollow: str,
+    registry: parts.RealRegistry,
+    config: dict[str, object],
+    tmp_path: Path,
+) -> None:
+    layout = parts.Layout(tmp_path / "strange")
+    digest = layout.image([parts.hollow()])["digest"]
+    manifest = json.loads((layout.folder / "blobs" / "sha256" / digest[7:]).read_bytes())
+    before = json.loads((layout.folder / "blobs" / "sha256" / manifest["config"]["digest"][7:]).read_bytes())
+    manifest["config"] |= layout.document({**before, **config} if config else {})
+    name = f"library/strange-{len(str(config))}:it"
+    target = names.parse(f"{registry.plain}/{name}", where="test")
+    there = yard.registries.of(target)
+    for path in (layout.folder / "blobs" / "sha256").iterdir():
+        one = FileBlob(path, f"sha256:{path.name}", path.stat().st_size)
+        Upload(there, target.repository).bring(one)
+    there.put_manifest(target, json.dumps(manifest).encode(), manifest["mediaType"])
+    if config == {"config": None}:
+        assert yard.build(bundle, base=f"{registry.plain}/{name}").images
+        return
+    with pytest.raises(TagboatError, match="not of a kind we know"):
+        yard.build(bundle, base=f"{registry.plain}/{name}")
+
+
+def test_an_upload_that_goes_nowhere_is_said(connected: Registry, line: Line, tmp_path: Path) -> None:
+    line.faults = [Fault("POST", "blobs/uploads", status=202)]
+    with pytest.raises(TagboatError, match="did not say where"):
+        upload(connected).bring(blob(tmp_path, 1000))
 
 
 def test_no_server_at_all_is_unreachable_and_safe_to_try_again() -> None:
