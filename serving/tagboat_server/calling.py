@@ -53,6 +53,7 @@ class Call:
         self.execution = execution
         self.metrics = metrics
         self.log = log
+        self.on_loop = method.native or method.quick
         self.pace = Pace()
         self.rows = metrics.tally(metrics.rows, name)
         self.model_seconds = metrics.distribution(metrics.model, name)
@@ -85,7 +86,7 @@ class Call:
 
     async def call(self, taken: Input, run: Callable[..., Awaitable[Any]]) -> Any:
         """Call the model: here where that is known to be quick, else in a thread, by ``run``."""
-        if self.method.quick and self.pace.is_quick(taken.rows):
+        if self.on_loop and self.pace.is_quick(taken.rows):
             return self.call_here(taken)
         result, seconds = await run(self.work, taken)
         self.model_seconds.add(seconds)

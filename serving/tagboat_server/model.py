@@ -47,14 +47,16 @@ REQUIREMENTS = {
 class LoadedMethod:
     """One method of a model. ``call`` takes what the decoder of ``signature.input`` makes, and may block.
 
-    ``quick``: it is native code that never waits for anything, so that it may run on the event loop where it takes
-    little time. ``alone``: a row's answer does not depend on the rows beside it, to the bit, so that several requests
-    may be answered together. ``tables``: it takes an `exact.Table` instead of a dataframe. ``decode``: reads a body of
-    our own protocol where the signature does not tell enough for that.
+    ``native``: nothing but a library's own code answers, which never waits for anything, so that it may run on the
+    event loop where it takes little time. ``quick``: so too, and it leaves its input as it was. ``alone``: a row's
+    answer does not depend on the rows beside it, to the bit, so that several requests may be answered together.
+    ``tables``: it takes an `exact.Table` instead of a dataframe. ``decode``: reads a body of our own protocol where the
+    signature does not tell enough for that.
     """
 
     call: Callable[[Any], Any]
     signature: Method
+    native: bool = False
     quick: bool = False
     alone: bool = False
     tables: bool = False

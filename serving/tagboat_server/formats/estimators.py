@@ -6,6 +6,7 @@ four times slower, and joblib's processes would be children that outlive a kille
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -38,8 +39,9 @@ def wrap(estimator: Any, name: str, path: Path, warnings: Sequence[str]) -> Load
     make_fit(estimator)
     offered = [method for method in METHODS if callable(offer(estimator, method))]
     taken = input_of(estimator)
+    native = all(is_native(nested) for nested in nested_estimators(estimator))
     methods = {
-        method: LoadedMethod(getattr(estimator, method), Method(taken, output_of(estimator, method)))
+        method: LoadedMethod(getattr(estimator, method), Method(taken, output_of(estimator, method)), native=native)
         for method in offered
     }
     if not methods and callable(estimator):
@@ -58,6 +60,19 @@ def make_fit(estimator: Any) -> None:
     for nested in nested_estimators(estimator):
         if of_scikit_learn(nested) and getattr(nested, "n_jobs", None) is not None:
             nested.n_jobs = None
+
+
+def is_native(estimator: Any) -> bool:
+    """Whether the class is scikit-learn's own, and nothing in it calls anybody else's code."""
+    return type(estimator).__module__.startswith("sklearn.") and all(
+        is_a_librarys(value) for value in vars(estimator).values() if callable(value)
+    )
+
+
+def is_a_librarys(value: Any) -> bool:
+    """Whether a function, a class, or what can be called like one, comes with scikit-learn or what it is made of."""
+    named = value if isinstance(value, (type, types.FunctionType)) else type(value)
+    return (named.__module__ or "").partition(".")[0] in {"builtins", "numpy", "scipy", "sklearn"}
 
 
 def offer(estimator: Any, method: str) -> Any:
