@@ -115,7 +115,7 @@ class KubernetesDeployer(Deployer):
         from deployers.kubernetes.images import RegistryImages
 
         return RegistryImages(
-            self.settings.image,
+            self.settings.pushed,
             self.surroundings,
             key=self._signing_key,
             run=names.run_link(self.surroundings.environment),
@@ -296,12 +296,12 @@ class KubernetesDeployer(Deployer):
         return pods_for(self.settings.replicas, strategy.steps[0].weight)
 
     def _signing_key(self) -> SigningKey | None:
-        if self.settings.image.signing_key is None:
+        if self.settings.pushed.signing_key is None:
             return None
         from deployers.wrapping.image import SigningKey
 
         where = f"targets.{self.target}.image.signing-key"
-        return SigningKey(expand(self.settings.image.signing_key, self.surroundings.environment, where=where))
+        return SigningKey(expand(self.settings.pushed.signing_key, self.surroundings.environment, where=where))
 
     def _look(self, slot: Slot) -> Look:
         return look(self.api, self._records(slot), slot, engine=self.engine, now=self.surroundings.clock())

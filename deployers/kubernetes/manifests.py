@@ -255,7 +255,7 @@ def _plain(settings: KubernetesSettings) -> dict[str, Any]:
             return {key: plain(inner) for key, inner in value.items()}
         return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
-    shown: dict[str, Any] = plain(settings)
+    shown: dict[str, Any] = {**plain(settings), "image": plain(settings.pushed)}
     for secret in ("token",):
         shown.pop(secret, None)
     return shown

@@ -205,7 +205,10 @@ class Strategy(Settings, frozen=True, kw_only=True):
 class KubernetesSettings(Settings, frozen=True, kw_only=True):
     """A namespace of a Kubernetes cluster."""
 
-    image: Annotated[Image, Meta(description="The model's image.")]
+    image: Annotated[
+        str | Image,
+        Meta(description="The model's image; where only its `repository` is to be said, that alone will do."),
+    ]
     namespace: Annotated[Name | None, Meta(description="The namespace; without it the context's, or `default`.")] = None
     auth: Annotated[Auth, Meta(description="How the cluster is reached.")] = Auth.KUBECONFIG
     kubeconfig: Annotated[
@@ -254,3 +257,8 @@ class KubernetesSettings(Settings, frozen=True, kw_only=True):
     allow_kinds: Annotated[
         Sequence[str], Meta(description="Kinds that templates of the repository may make beside our own ones.")
     ] = ()
+
+    @property
+    def pushed(self) -> Image:
+        """The model's image, whichever way it was written."""
+        return Image(repository=self.image) if isinstance(self.image, str) else self.image

@@ -62,15 +62,18 @@ def open_to(server: Server, listener: socket.socket) -> str:
     return url
 
 
-def attend(server: Server, tell: Tell, *, grace: float, leaving: Callable[[], None]) -> None:
+def attend(
+    server: Server, tell: Tell, *, announce: Callable[[], None], grace: float, leaving: Callable[[], None]
+) -> None:
     """Tell every line that the server says, until an interrupt; then let it drain, and return when it is gone.
 
-    ``grace``: seconds that open connections may finish. ``leaving`` is called when the draining begins; a second
+    ``announce`` is called first: whoever hears of the server may end it at once. ``grace``: seconds that open connections may finish. ``leaving`` is called when the draining begins; a second
     interrupt breaks it off. Raises `ReleaseFailedError` where the server ends by itself.
     """
     log = Tail(server.folder)
     with contextlib.closing(log):
         try:
+            announce()
             while server.alive:
                 log.tell(tell)
                 time.sleep(PAUSE)

@@ -84,9 +84,10 @@ def _kind(given: str | None, kinds: Kinds, *, ask: bool) -> str:
             hint = suggestion(given, names, "installed deployers")
             raise UsageError(f"there is no deployer {quoted(given)}", where="--deployer", hint=hint)
         return given
+    usual = "local" if "local" in names else names[0]
     if ask and len(names) > 1:
-        return str(click.prompt("Where to", type=click.Choice(names), default=names[0], err=True))
-    return "local" if "local" in names else names[0]
+        return str(click.prompt("Where to", type=click.Choice(names), default=usual, err=True))
+    return usual
 
 
 def _settings(given: tuple[str, ...], kind: str, kinds: Kinds, *, ask: bool) -> dict[str, str]:

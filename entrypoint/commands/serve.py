@@ -78,10 +78,10 @@ def serve(context: Context, model: str, port: int, host: str, method: str | None
                 trial.wait_until_ready()
             url = open_to(trial.server, listener)
             listener.close()  # the server's alone: nothing waits here for nobody
-            _announce(context, bundle, url, chosen, trial.release_id)
             attend(
                 trial.server,
                 lambda line: _log(context, line),
+                announce=lambda: _announce(context, bundle, url, chosen, trial.release_id),
                 grace=GRACE,
                 leaving=lambda: context.warn("finishing what is open; Ctrl-C again ends it at once"),
             )

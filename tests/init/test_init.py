@@ -171,16 +171,28 @@ def test_secrets_reach_the_step_by_the_names_that_the_configuration_uses():
         assert "CLUSTER_TOKEN: ${{ secrets.CLUSTER_TOKEN }}" in files[path]
 
 
+def test_a_cluster_needs_an_image_and_nothing_else(repository):
+    command = [sys.executable, "-P", "-m", "entrypoint", "init", "--no-workflows", "--deployer", "kubernetes"]
+    refused = subprocess.run(command, cwd=repository, capture_output=True, timeout=60, check=False)
+    assert refused.returncode == 2
+    assert b"--set image=" in refused.stderr
+    command += ["--set", "image=ghcr.io/acme/models"]
+    subprocess.run(command, cwd=repository, capture_output=True, timeout=60, check=True)
+    (target,) = load(repository).targets.values()
+    assert target.settings.pushed.repository == "ghcr.io/acme/models"
+
+
 def test_at_a_terminal_it_asks_for_target_and_stages(repository):
     """A real terminal: the questions appear, the answers count."""
     leader, follower = pty.openpty()
     command = [sys.executable, "-P", "-m", "entrypoint", "init", "--no-workflows"]
     process = subprocess.Popen(command, cwd=repository, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.close(follower)
-    os.write(leader, b"mine\nstaging, prod\n")
+    os.write(leader, b"\nmine\nstaging, prod\n")
     _, err = process.communicate(timeout=60)
     os.close(leader)
     assert process.returncode == 0, err
+    assert b"Where to (kubernetes, local) [local]" in err
     assert b"Your name for the target [here]" in err
     assert list(load(repository).targets) == ["mine"]
     assert list(load(repository).stages) == ["staging", "prod"]
