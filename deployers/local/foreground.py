@@ -67,8 +67,9 @@ def attend(
 ) -> None:
     """Tell every line that the server says, until an interrupt; then let it drain, and return when it is gone.
 
-    ``announce`` is called first: whoever hears of the server may end it at once. ``grace``: seconds that open connections may finish. ``leaving`` is called when the draining begins; a second
-    interrupt breaks it off. Raises `ReleaseFailedError` where the server ends by itself.
+    ``announce`` is called first: whoever hears of the server may end it at once. ``grace``: seconds that open
+    connections may finish. ``leaving`` is called when the draining begins; a second interrupt breaks it off. Raises
+    `ReleaseFailedError` where the server ends by itself.
     """
     log = Tail(server.folder)
     with contextlib.closing(log):
