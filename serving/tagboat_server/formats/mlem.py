@@ -19,6 +19,7 @@ from tagboat_server.errors import MissingLibraryError, ModelError
 from tagboat_server.formats import estimators, threads
 from tagboat_server.formats.features import input_of
 from tagboat_server.formats.unpickling import explained
+from tagboat_server.mlem.arguments import Given, Several, Single
 from tagboat_server.mlem.interface import Argument
 from tagboat_server.mlem.metadata import (
     arguments_in,
@@ -29,7 +30,7 @@ from tagboat_server.mlem.metadata import (
     processors_of,
     read,
 )
-from tagboat_server.mlem.reading import REQUIREMENT, Given, Several, Single, reader_for
+from tagboat_server.mlem.reading import REQUIREMENT, reader_for
 from tagboat_server.model import LoadedMethod, LoadedModel
 from tagboat_server.signature import Anything, Frame, Method, Signature, Tensor
 

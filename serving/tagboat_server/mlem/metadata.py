@@ -8,7 +8,8 @@ from typing import Any, Optional
 
 from tagboat_server.errors import MissingLibraryError, ModelError
 from tagboat_server.mlem.interface import Argument, Interface, arguments_of, interface_of
-from tagboat_server.mlem.reading import REQUIREMENT, signature_of
+from tagboat_server.mlem.reading import REQUIREMENT
+from tagboat_server.mlem.signatures import signature_of
 from tagboat_server.signature import Anything, Method
 
 

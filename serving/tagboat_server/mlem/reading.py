@@ -7,20 +7,17 @@ says, as everywhere else in this server. `replies` knows what MLEM would have re
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from typing import Any, Callable, NamedTuple, Optional
+from collections.abc import Mapping
+from typing import Any, Callable, Optional
 
 import msgspec
 
 from tagboat_server.codecs import Input, decoder_for
 from tagboat_server.codecs.cells import WORDS
-from tagboat_server.codecs.decoding import Body
 from tagboat_server.errors import MissingLibraryError, Rejection
-from tagboat_server.mlem.interface import Argument, Described
-from tagboat_server.signature import Anything, Column, Frame, Signature, Tensor
-
-PRIMITIVES = {"bool": "bool", "float": "float64", "int": "int64", "str": "str"}
-"""MLEM's single values, and our dtypes."""
+from tagboat_server.mlem.interface import Described
+from tagboat_server.mlem.signatures import frame_of, signature_of
+from tagboat_server.signature import Anything, Signature, Tensor
 
 REQUIREMENT = "tagboat-server[mlem]"
 
@@ -29,31 +26,6 @@ HIGHEST_RANK = 32
 
 Read = Callable[[Any, str], Any]
 """From a JSON value at a path to what the method takes. Raises `Rejection`."""
-
-
-class Given(dict[str, Any]):
-    """Several arguments of one call, by the names that they have in the model's code."""
-
-
-def signature_of(described: Described) -> Signature:
-    """Our signature of a type; `Anything` for what has no place in ours."""
-    kind = described.get("type")
-    if kind == "dataframe":
-        return frame_of(described)
-    if kind == "ndarray" and described.get("shape") is not None:
-        return Tensor(str(described["dtype"]), tuple(described["shape"]))
-    if kind == "primitive" and described.get("ptype") in PRIMITIVES:
-        return Tensor(PRIMITIVES[described["ptype"]], ())
-    return Anything()
-
-
-def frame_of(described: Described) -> Frame:
-    """The table that a dataframe's or a series' description tells of."""
-    columns = tuple(
-        Column(name if isinstance(name, int) else str(name), str(dtype))
-        for name, dtype in zip(described["columns"], described["dtypes"])
-    )
-    return Frame(columns, tuple(described.get("index_cols") or ()))
 
 
 def reader_for(described: Described) -> Read:
@@ -317,69 +289,3 @@ def moved(rejection: Rejection, path: str) -> Rejection:
     if rejection.path is not None and rejection.path.startswith("data"):
         rejection.path = path + rejection.path[len("data") :]
     return rejection
-
-
-class Single(NamedTuple):
-    """Reads the one argument of a method from a body of our own protocol."""
-
-    read: Read
-    body: Body = Body(Any)
-
-    def __call__(self, body: bytes) -> Input:
-        """The checked argument."""
-        taken = self.read(self.body(body), "data")
-        return Input(taken, rows_of(taken))
-
-
-class Several:
-    """Reads several arguments from a body of our own protocol: ``{"data": {"left": …, "right": …}}``.
-
-    Tables and arrays are written as everywhere in that protocol, other types as MLEM writes them.
-    """
-
-    def __init__(self, arguments: Sequence[Argument]) -> None:
-        self.body = Body(Any)
-        self.required = {argument.own for argument in arguments if argument.required}
-        self.readers = {argument.own: native_reader(argument.described) for argument in arguments}
-
-    def __call__(self, body: bytes) -> Input:
-        """The checked arguments."""
-        value = self.body(body)
-        check_object(value, "data")
-        check_names(value, self.readers, self.required, "data.")
-        given = Given({name: self.readers[name](part, f"data.{name}") for name, part in value.items()})
-        return Input(given, rows_of_all(given))
-
-
-def check_names(given: Any, known: Any, required: Any, prefix: str) -> None:
-    """Refuse unknown arguments, and the lack of needed ones."""
-    for name in given:
-        if name not in known:
-            shown = name[:100]
-            message = f"the argument {shown!r} is unknown"
-            hint = f"This method takes {', '.join(known)}."
-            raise Rejection(422, message, path=prefix + shown, hint=hint, reason="unknown-column")
-    for name in known:
-        if name in required and name not in given:
-            message = f"the argument {name!r} is missing"
-            raise Rejection(422, message, path=prefix + name, reason="missing-column")
-
-
-def native_reader(described: Described) -> Read:
-    """Reads an argument as our own protocol writes it: tables and arrays by our signatures."""
-    signature = signature_of(described)
-    if isinstance(signature, Anything):
-        return reader_for(described)
-    return Decoded(signature, scalar=described.get("type") == "primitive")
-
-
-def rows_of_all(given: Mapping[str, Any]) -> int:
-    """How many rows several arguments have: those of the longest."""
-    return max((rows_of(value) for value in given.values()), default=1)
-
-
-def rows_of(value: Any) -> int:
-    """How many rows a value has, for the figures: a list's or a table's length, otherwise one."""
-    if isinstance(value, (str, bytes, dict)) or getattr(value, "ndim", 1) == 0 or not hasattr(value, "__len__"):
-        return 1
-    return len(value)

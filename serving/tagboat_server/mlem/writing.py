@@ -12,7 +12,8 @@ import numpy
 
 from tagboat_server.codecs.encoding import ENCODER, plain
 from tagboat_server.mlem.interface import Described
-from tagboat_server.mlem.reading import PRIMITIVES, foreign
+from tagboat_server.mlem.reading import foreign
+from tagboat_server.mlem.signatures import PRIMITIVES
 
 OURS = {"array", "binary", "d_dict", "dataframe", "dict", "list", "ndarray", "number", "primitive", "series", "tuple"}
 """Types that are written without MLEM."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from tagboat_server.mlem.interface import Described
-from tagboat_server.mlem.reading import frame_of, signature_of
+from tagboat_server.mlem.signatures import frame_of, signature_of
 from tagboat_server.openapi.examples import Sample, example_of
 from tagboat_server.openapi.operations import Schema, closed
 from tagboat_server.openapi.schemas import cell_schema, lists_schema, records_schema, schema_of

@@ -6,7 +6,7 @@ from typing import Any
 
 from tagboat_server.calling import Call
 from tagboat_server.mlem.interface import Argument
-from tagboat_server.mlem.reading import signature_of
+from tagboat_server.mlem.signatures import signature_of
 from tagboat_server.openapi import described
 from tagboat_server.openapi.examples import Sample, example_of
 from tagboat_server.openapi.operations import (

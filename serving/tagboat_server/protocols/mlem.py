@@ -15,9 +15,10 @@ import msgspec
 from tagboat_server.calling import SMALL, Call
 from tagboat_server.codecs import Input
 from tagboat_server.errors import MissingLibraryError, Rejection
+from tagboat_server.mlem.arguments import Given, check_names, rows_of, rows_of_all
 from tagboat_server.mlem.interface import Argument, Exposed, Interface
 from tagboat_server.mlem.multipart import file_in
-from tagboat_server.mlem.reading import Given, check_names, moved, reader_for, rows_of, rows_of_all, values_of
+from tagboat_server.mlem.reading import moved, reader_for, values_of
 from tagboat_server.mlem.replies import Reply, converted, reply
 from tagboat_server.mlem.writing import writer_for
 from tagboat_server.protocols.base import JSON, RESERVED, Context, Request, Response, Route, headers_of
