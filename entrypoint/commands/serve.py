@@ -151,5 +151,6 @@ def _log(context: Context, line: str) -> None:
         rows = event.get("rows")
         text += f" {rows} row{'' if rows == 1 else 's'}" if isinstance(rows, int) else ""
     elif isinstance(event, dict) and isinstance(event.get("message"), str):
-        text = f"{event.get('event')}: {event['message']}"
+        named = f"{event.get('event')}"
+        text = event["message"] if named in event["message"] else f"{named}: {event['message']}"
     context.console.print(plain(text), markup=False, highlight=False, soft_wrap=True)

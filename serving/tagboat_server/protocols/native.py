@@ -82,7 +82,9 @@ def check_content(headers: Mapping[bytes, bytes]) -> None:
 def check_encoding(headers: Mapping[bytes, bytes]) -> None:
     """Refuse a body that is compressed as a whole."""
     if b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() not in {b"identity", b""}:
-        raise Rejection(415, "compressed bodies are not taken", headers={"accept-encoding": "identity"})
+        raise Rejection(
+            415, "compressed bodies are not taken", hint="Send it as it is.", headers={"accept-encoding": "identity"}
+        )
 
 
 def check_type(given: bytes) -> None:
