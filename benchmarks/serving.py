@@ -42,7 +42,7 @@ def main() -> None:
     seconds = chosen.seconds or (2 if chosen.quick else 3)
     rounds = chosen.rounds or (1 if chosen.quick else 3)
     measured: list[Sequence[Result]] = []
-    console = Console(width=max(170, Console().width) if not sys.stdout.isatty() else None)
+    console = Console(width=max(190, Console().width) if not sys.stdout.isatty() else None)
     with tempfile.TemporaryDirectory(prefix="tagboat-benchmark-") as folder:
         scratch = Path(folder)
         try:

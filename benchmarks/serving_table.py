@@ -26,7 +26,8 @@ COLUMNS = {
     "rows_s": ("rows/s, JSON", "{:,.0f}", max),
     "binary_rows_s": ("rows/s, binary", "{:,.0f}", max),
     "cold_s": ("cold start s", "{:.2f}", min),
-    "rss_mb": ("RSS MB", "{:,.0f}", min),
+    "first_rss_mb": ("RSS MB at first", "{:,.0f}", min),
+    "rss_mb": ("after load", "{:,.0f}", min),
 }
 """Figure: its title, its form, and which of two is the better."""
 
@@ -138,8 +139,8 @@ def aims_of(model: str, results: Sequence[Result], named: dict[str, Result]) -> 
     found += [
         Aim(f"{title}: cold start to first prediction, to importing and loading", 1.2,
             ratio(ours.median("cold_s"), bare.median("cold_s")), at_most=True),
-        Aim(f"{title}: RSS after the load, to importing and loading", 1.1,
-            ratio(ours.median("rss_mb"), bare.median("rss_mb")), at_most=True),
+        Aim(f"{title}: RSS at the first answer, to importing and loading", 1.1,
+            ratio(ours.median("first_rss_mb"), bare.median("first_rss_mb")), at_most=True),
     ]  # fmt: skip
     return found
 
