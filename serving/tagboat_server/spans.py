@@ -26,8 +26,9 @@ SPOKEN = "http/protobuf"
 
 MISSING = "Add opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http, as tagboat-server[otel] does."
 
-QUIET = ("/health/", "/metrics", "/ping")
-"""Beginnings of paths without spans: what asks there every few seconds would drown the rest."""
+HEALTH = ("/health", "/health/live", "/health/ready", "/ping", "/v2/health/live", "/v2/health/ready")
+QUIET = frozenset({*HEALTH, "/metrics"})
+"""Paths without spans: what asks there every few seconds would drown the rest."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
@@ -97,7 +98,7 @@ class Spans:
 
         ``label``: the method of the model; ``route``: the path where something stands, which is no text of a client's.
         """
-        if scope["path"].startswith(QUIET):
+        if scope["path"] in QUIET:
             return None
         from opentelemetry.context import Context, attach
 

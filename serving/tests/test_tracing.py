@@ -300,7 +300,8 @@ def test_failures_are_errors_refusals_are_not_and_probes_have_no_span(serve, see
     environment = {**collector.environment, "OTEL_SERVICE_NAME": "flowers", "OTEL_TRACES_EXPORTER": "otlp"}
     server = serve(seeing_bundle, environment=environment)
     ask(server, -1)
-    server.get("/health/ready")
+    for path in ("/health/ready", "/health", "/ping", "/v2/health/ready"):
+        server.get(path)
     server.get("/metrics")
     server.post("/predict", b"{")
     server.get("/<script>")
