@@ -1,7 +1,7 @@
 """Every call to the API server; nothing else of this package talks to it.
 
-Objects are plain dictionaries. Reads and server-side applies are tried again when the server is busy, fails or breaks
-off, since doing them twice is doing them once; writes that depend on a version are not.
+Objects are plain dictionaries. Reads and server-side applies are tried again (see `wire`), since doing them twice is
+doing them once; writes that depend on a version are not.
 """
 
 from __future__ import annotations
@@ -9,28 +9,36 @@ from __future__ import annotations
 import json
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import urllib3
 
 from deployers.base import Request, Response
-from deployers.errors import ConfigurationError, RefusedError, TagboatError, UnreachableError
+from deployers.errors import ConfigurationError, UnreachableError
+from deployers.kubernetes.wire import (
+    FIELD_MANAGER,
+    JSON,
+    ConflictError,
+    Document,
+    GoneError,
+    NotFoundError,
+    Wire,
+    cause_of,
+    lines_of,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-JSON = Any
-Document = dict[str, JSON]
+SCALE_MANAGER = "tagboat-scale"
+"""Has the number of pods where we set it and an autoscaler is to change it."""
 
-FIELD_MANAGER = "tagboat"
-
-ATTEMPTS = 6
 PAGE = 250
-TIMEOUT = 60.0
 LARGEST_ANSWER = 64 * 1024 * 1024
 
-BUSY = {429, 500, 502, 503, 504}
+REPLICAS = ".spec.replicas"
 
 
 class Kind(NamedTuple):
@@ -50,14 +58,6 @@ EVENT = Kind("v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
 
-class ConflictError(TagboatError):
-    """409: the object is there already, has changed meanwhile, or another field manager owns a field."""
-
-
-class GoneError(TagboatError):
-    """410: the history that was to be watched is no longer kept."""
-
-
 class Api:
     """The calls of one namespace. ``sleep`` is handed in, so that tests do not wait."""
 
@@ -69,10 +69,9 @@ class Api:
         where: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.client = client
+        self.wire = Wire(client, where=where, sleep=sleep)
         self.namespace = namespace
         self.where = where
-        self.sleep = sleep
         self._plurals: dict[Kind, str] = {}
 
     # Objects
@@ -92,35 +91,49 @@ class Api:
             if not query["continue"]:
                 return items
 
-    def apply(self, document: Document, *, dry_run: bool = False, force: bool = False) -> Document:
-        """Server-side apply, with unknown fields refused.
+    def apply(
+        self,
+        document: Document,
+        *,
+        dry_run: bool = False,
+        force: bool = False,
+        yielding: frozenset[str] = frozenset(),
+        manager: str = FIELD_MANAGER,
+    ) -> Document:
+        """Server-side apply, with unknown fields refused. Managers of ``yielding`` give a number of pods up.
 
         Raises `ConflictError` naming each field and who owns it, `RefusedError` for what the server does not admit.
         """
         kind = Kind(document["apiVersion"], document["kind"])
-        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}
+        query = {"fieldManager": manager, "fieldValidation": "Strict", "force": str(force).lower()}
         if dry_run:
             query["dryRun"] = "All"
         path = self._path(kind, document["metadata"]["name"])
-        return self._object("PATCH", path, query, document, content_type="application/apply-patch+yaml", again=True)
+        how = "application/apply-patch+yaml"
+        try:
+            return self.wire.object("PATCH", path, query, document, content_type=how, again=True)
+        except ConflictError as error:
+            if not error.contested or not error.contested <= {(REPLICAS, each) for each in yielding}:
+                raise
+        return self.wire.object("PATCH", path, {**query, "force": "true"}, document, content_type=how, again=True)
 
     def create(self, document: Document) -> Document:
         """Make an object. Raises `ConflictError` where it is there already."""
         kind = Kind(document["apiVersion"], document["kind"])
-        return self._object("POST", self._path(kind), {"fieldManager": FIELD_MANAGER}, document)
+        return self.wire.object("POST", self._path(kind), {"fieldManager": FIELD_MANAGER}, document)
 
     def replace(self, document: Document) -> Document:
         """Write an object that was read before. Raises `ConflictError` where it has changed since."""
         kind = Kind(document["apiVersion"], document["kind"])
         path = self._path(kind, document["metadata"]["name"])
-        return self._object("PUT", path, {"fieldManager": FIELD_MANAGER}, document)
+        return self.wire.object("PUT", path, {"fieldManager": FIELD_MANAGER}, document)
 
     def scale(self, name: str, replicas: int) -> None:
         """Set a Deployment's number of pods, where something else than us owns it from then on."""
         path = f"{self._path(DEPLOYMENT, name)}/scale"
         body = {"spec": {"replicas": replicas}}
-        query = {"fieldManager": f"{FIELD_MANAGER}-scale"}
-        self._object("PATCH", path, query, body, content_type="application/merge-patch+json", again=True)
+        query = {"fieldManager": SCALE_MANAGER}
+        self.wire.object("PATCH", path, query, body, content_type="application/merge-patch+json", again=True)
 
     def delete(self, document: Document) -> bool:
         """Remove an object that was read before, and what it owns; False where it is gone already.
@@ -140,11 +153,11 @@ class Api:
         query = {"watch": "1", "labelSelector": _selector(labels), "resourceVersion": since}
         query["timeoutSeconds"] = str(max(1, round(seconds)))
         try:
-            answer = self._send("GET", self._path(kind), query, stream=True, timeout=seconds + 5)
+            answer = self.wire.send("GET", self._path(kind), query, stream=True, timeout=seconds + 5)
             with answer:
                 if answer.status != 200:
-                    self._raise(answer.status, answer.read(), "GET", self._path(kind))
-                for line in _lines(answer):
+                    self.wire.refuse(answer.status, answer.read(), "GET", self._path(kind))
+                for line in lines_of(answer):
                     event = json.loads(line)
                     if event.get("type") == "ERROR":
                         if event.get("object", {}).get("code") == 410:
@@ -158,7 +171,7 @@ class Api:
         """The last lines of a container's log; none where there is none."""
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         try:
-            answer = self._send("GET", f"{self._path(POD, pod)}/log", query)
+            answer = self.wire.send("GET", f"{self._path(POD, pod)}/log", query)
         except urllib3.exceptions.HTTPError:
             return []
         return answer.data.decode(errors="replace").splitlines()[-lines:] if answer.status == 200 else []
@@ -170,7 +183,7 @@ class Api:
         address = f"{self._path(kind, f'{name}:{port}')}/proxy{path}"
         began = time.monotonic()
         try:
-            answer = self._send(
+            answer = self.wire.send(
                 request.method,
                 address,
                 dict(urllib.parse.parse_qsl(query, keep_blank_values=True)),
@@ -183,14 +196,14 @@ class Api:
                 content = answer.read(LARGEST_ANSWER + 1, decode_content=True)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnreachableError(
-                f"no answer through the API server: {_cause(error)}", where=f"{self.where}: {kind.kind} {name}"
+                f"no answer through the API server: {cause_of(error)}", where=f"{self.where}: {kind.kind} {name}"
             ) from error
         if len(content) > LARGEST_ANSWER:
             raise UnreachableError(f"the answer is larger than {LARGEST_ANSWER} bytes", where=f"{kind.kind} {name}")
-        status = _status(content) if answer.status in {403, 404, 502, 503} else None
+        status = status_of(content) if answer.status in {403, 404, 502, 503} else None
         if status is not None:
             if answer.status == 403:
-                self._raise(403, content, request.method, address)
+                self.wire.refuse(403, content, request.method, address)
             raise UnreachableError(str(status.get("message")), where=f"{self.where}: {kind.kind} {name}")
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(status=answer.status, headers=headers, body=content, seconds=time.monotonic() - began)
@@ -228,136 +241,10 @@ class Api:
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: JSON = None
     ) -> Document | None:
         try:
-            return self._object(method, path, query or {}, body, again=True)
-        except _NotFoundError:
+            return self.wire.object(method, path, query or {}, body, again=True)
+        except NotFoundError:
             return None
-
-    def _object(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: JSON = None,
-        *,
-        content_type: str = "application/json",
-        again: bool = False,
-    ) -> Document:
-        encoded = json.dumps(body).encode() if body is not None else None
-        headers = {"content-type": content_type, "accept": "application/json"}
-        for attempt in range(1, ATTEMPTS + 1):
-            last = attempt == ATTEMPTS or not again
-            try:
-                answer = self._send(method, path, query, body=encoded, headers=headers)
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                if last:
-                    raise UnreachableError(
-                        f"the API server does not answer: {_cause(error)}",
-                        where=self.where,
-                        hint="Check the target's address and the network, then run the same command again.",
-                    ) from error
-                self.sleep(_pause(attempt, None))
-                continue
-            if answer.status < 300:
-                found: Document = json.loads(answer.data)
-                return found
-            if answer.status in BUSY and not last:
-                self.sleep(_pause(attempt, answer.headers.get("retry-after")))
-                continue
-            self._raise(answer.status, answer.data, method, path)
-        raise AssertionError("every attempt returns or raises")
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        *,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float = TIMEOUT,
-        stream: bool = False,
-    ) -> urllib3.BaseHTTPResponse:
-        """One request, with the client's own credentials, which it renews where they expire."""
-        sent = {"user-agent": FIELD_MANAGER, **(headers or {})}
-        self.client.update_params_for_auth(sent, [], ["BearerToken"], path, method, None)
-        url = self.client.configuration.host + path
-        if query:
-            url += "?" + urllib.parse.urlencode(query)
-        answer: urllib3.BaseHTTPResponse = self.client.rest_client.pool_manager.request(
-            method,
-            url,
-            body=body,
-            headers=sent,
-            timeout=urllib3.Timeout(connect=min(timeout, 15.0), read=timeout),
-            retries=False,
-            redirect=False,
-            preload_content=not stream,
-        )
-        return answer
-
-    def _raise(self, code: int, content: bytes, method: str, path: str) -> None:
-        status = _status(content) or {}
-        message = str(status.get("message") or content[:300].decode(errors="replace"))
-        where = f"{self.where}: {'/'.join(path.split('/')[-2:])}"
-        if code == 404:
-            if message.startswith("namespaces "):
-                raise ConfigurationError(
-                    message, where=self.where, hint="Create the namespace first: Tagboat makes and removes none."
-                )
-            raise _NotFoundError(message, where=where)
-        if code == 401:
-            raise ConfigurationError(
-                "the API server does not know us", where=self.where, hint="Check the target's `auth` and credentials."
-            )
-        if code == 403:
-            raise RefusedError(message, where=where, hint="docs/kubernetes.md lists the rights that are needed.")
-        if code == 409:
-            raise ConflictError(message, where=where, hint=_conflict_hint(status))
-        if code == 410:
-            raise GoneError(message, where=where)
-        if code in BUSY:
-            raise UnreachableError(f"{message} (status {code})", where=where, hint="Run the same command again.")
-        raise RefusedError(f"{method} was refused: {message}", where=where)
-
-
-class _NotFoundError(TagboatError):
-    """404."""
-
-
-def _status(content: bytes) -> Document | None:
-    """The API server's own words, where an answer is its own."""
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and found.get("kind") == "Status" else None
-
-
-def _conflict_hint(status: Document) -> str | None:
-    causes: Sequence[Document] = (status.get("details") or {}).get("causes") or ()
-    if any(cause.get("reason") == "FieldManagerConflict" for cause in causes):
-        return "Let that manager give the field up, or set `force-conflicts: true` on the target to take it over."
-    return "Somebody else changes it; run the same command again."
 
 
 def _selector(labels: Mapping[str, str]) -> str:
     return ",".join(f"{name}={value}" if value else name for name, value in labels.items())
-
-
-def _pause(attempt: int, retry_after: str | None) -> float:
-    """Seconds before the next attempt: what the server asks for, up to a minute, else ever more."""
-    if retry_after is not None and retry_after.isdecimal():
-        return float(min(60, int(retry_after)))
-    return float(min(8.0, 0.25 * 2**attempt))
-
-
-def _cause(error: BaseException) -> str:
-    reason = getattr(error, "reason", None) or error
-    return " ".join(str(reason).split())[:300] or type(error).__name__
-
-
-def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    waiting = b""
-    for chunk in answer.stream(amt=None, decode_content=True):
-        *whole, waiting = (waiting + chunk).split(b"\n")
-        yield from (line for line in whole if line)

@@ -13,12 +13,13 @@ from msgspec.structs import replace
 
 from deployers.base import Release, Slot, Step
 from deployers.errors import ReleaseFailedError
-from deployers.kubernetes import names
-from deployers.kubernetes.api import DEPLOYMENT, Api, Document, Kind
+from deployers.kubernetes import names, scaling
+from deployers.kubernetes.api import Api, Kind
 from deployers.kubernetes.engines import Engine
 from deployers.kubernetes.manifests import Manifests
 from deployers.kubernetes.records import Operation, Records, Reference, ReleaseRecord, Retired, SlotRecord
 from deployers.kubernetes.rollout import await_rollout
+from deployers.kubernetes.wire import Document
 
 APPLY, ROLLBACK, REMOVE = "apply", "rollback", "remove"
 
@@ -52,9 +53,13 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
         beside = made.side_by_side and (made.candidate_service is not None or record.live is not None)
         first = made.before_traffic() if beside else list(made.documents)
         few = canary if record.live is not None and kind == APPLY else None
+        # An autoscaler of the old release would go on counting the pods of this one, which counts them itself.
+        self._delete([each for each in record.inventory if each.kind in scaling.SCALERS
+                      and each.name == made.workload and each not in wanted])  # fmt: skip
+        yields = scaling.yielding(record.inventory)
         for document in first:
-            self._apply(_scaled(document, made.workload, few))
-        self._keep_strength(record, made)
+            self._apply(scaling.on_trial(document, made.workload, few), yields)
+        scaling.as_strong(self.api, record.workload, made.workload, made.documents)
         yield Step(name="apply", detail=", ".join(str(Reference.of(each)) for each in first))
         yield from self._await(made)
         if beside:
@@ -62,10 +67,10 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
                 yield Step(name="candidate", detail="runs beside what serves", candidate=True)
             if few is not None:
                 for document in first:
-                    self._apply(document)
+                    self._apply(document, yields)
                 yield from self._await(made)
             for document in made.traffic():
-                self._apply(document)
+                self._apply(document, yields)
             yield Step(name="switch", detail="clients are sent to it")
         yield from self._settle(release, made, kind)
 
@@ -125,17 +130,6 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
         )
         yield Step(name="settle", detail="what it replaced is gone" if not kept else "what it replaced runs on for now")
 
-    def _keep_strength(self, record: SlotRecord, made: Manifests) -> None:
-        """Where an autoscaler has the number of pods, let a new workload begin with as many as the old one has."""
-        new = next((each for each in made.documents if each["metadata"]["name"] == made.workload
-                    and each["kind"] == "Deployment"), None)  # fmt: skip
-        if new is None or "replicas" in new["spec"] or record.workload in {None, made.workload}:
-            return
-        old = self.api.get(DEPLOYMENT, str(record.workload))
-        there = self.api.get(DEPLOYMENT, made.workload)
-        if old is not None and there is not None and old["spec"]["replicas"] > there["spec"]["replicas"]:
-            self.api.scale(made.workload, int(old["spec"]["replicas"]))
-
     def _await(self, made: Manifests) -> Iterator[Step]:
         kind = self.engine.kind
         if any(each["kind"] == kind.kind and each["metadata"]["name"] == made.workload for each in made.documents):
@@ -148,7 +142,7 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
                 timeout=self.timeout,
             )
 
-    def _apply(self, document: Document) -> None:
+    def _apply(self, document: Document, yields: frozenset[str]) -> None:
         kind = Kind(document["apiVersion"], document["kind"])
         live = self.api.get(kind, document["metadata"]["name"])
         if live is not None and not is_ours(live, self.slot):
@@ -157,7 +151,8 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
                 where=str(Reference.of(document)),
                 hint="Rename or remove it, or use another namespace; Tagboat takes over nothing that it did not make.",
             )
-        self.api.apply(document, force=self.force)
+        scaling.hand_over(self.api, live, document)
+        self.api.apply(document, force=self.force, yielding=yields)
 
     def _delete(self, references: Sequence[Reference]) -> None:
         for each in sorted(set(references), reverse=True):
@@ -174,12 +169,3 @@ def is_ours(document: Document, slot: Slot) -> bool:
 
 def _union(known: Sequence[Reference], more: Sequence[Reference]) -> tuple[Reference, ...]:
     return tuple(sorted({*known, *more}))
-
-
-def _scaled(document: Document, workload: str, replicas: int | None) -> Document:
-    """A Deployment with fewer replicas, while it is tried."""
-    if replicas is None or document["kind"] != "Deployment" or document["metadata"]["name"] != workload:
-        return document
-    if "replicas" not in document["spec"]:
-        return document
-    return {**document, "spec": {**document["spec"], "replicas": min(replicas, document["spec"]["replicas"])}}

@@ -36,7 +36,7 @@ from deployers.base import (
     VerifiedRelease,
 )
 from deployers.errors import ReleaseFailedError, StalePlanError, UnreachableError
-from deployers.kubernetes import diffing, names, records
+from deployers.kubernetes import diffing, names, records, scaling
 from deployers.kubernetes.api import LEASE, Api, Kind
 from deployers.kubernetes.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper, is_ours
 from deployers.kubernetes.diagnosis import reasons
@@ -143,9 +143,11 @@ class KubernetesDeployer(Deployer):
             return Plan(release=release, bundle=bundle, changes=[kept], fingerprint=seen.fingerprint())
         made = self._manifests(release, self.images.reference(bundle))
         changes = []
+        yields = scaling.yielding(seen.record.inventory if seen.record is not None else ())
         for document in made.lasting():
             live = self.api.get(Kind(document["apiVersion"], document["kind"]), document["metadata"]["name"])
-            planned = self.api.apply(document, dry_run=True, force=self.settings.force_conflicts)
+            asked = scaling.as_it_will_be(live, document)
+            planned = self.api.apply(asked, dry_run=True, force=self.settings.force_conflicts, yielding=yields)
             changes.append(diffing.change(live, planned, document))
         changes += self._removals(seen, made)
         if all(change.action is Action.KEEP for change in changes):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from deployers.kubernetes.api import EVENT, POD, REPLICA_SET, Api, Document
+from deployers.kubernetes.api import EVENT, POD, REPLICA_SET, Api
+from deployers.kubernetes.wire import Document
 
 LOG_LINES = 50
 

@@ -9,7 +9,7 @@ import yaml
 
 from deployers.base import Action, Change
 from deployers.kubernetes import names
-from deployers.kubernetes.api import Document
+from deployers.kubernetes.wire import Document
 
 SERVER_OWNED = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 VOLATILE = (f"{names.DOMAIN}/run", f"{names.DOMAIN}/tag", "deployment.kubernetes.io/revision")

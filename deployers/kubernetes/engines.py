@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Protocol
 
 from deployers.base import Request, Response, Slot
 from deployers.errors import CapabilityError, UnreachableError
 from deployers.kubernetes import names
-from deployers.kubernetes.api import DEPLOYMENT, POD, SERVICE, Api, Document, Kind
+from deployers.kubernetes.api import DEPLOYMENT, POD, SERVICE, Api, Kind
 from deployers.kubernetes.rollout import Progress, progress
 from deployers.kubernetes.settings import Engine as Wanted
 from deployers.kubernetes.settings import KubernetesSettings
+from deployers.kubernetes.wire import Document
 
 INFERENCE_SERVICE = Kind("serving.kserve.io/v1beta1", "InferenceService")
 
@@ -91,7 +93,11 @@ class KserveEngine:
         pods = [pod for pod in api.objects(POD, labels) if is_ready(pod)]
         if not pods:
             raise UnreachableError("no pod is ready", where=str(slot), hint="`tagboat status` says how the slot fares.")
-        return api.ask(POD, pods[0]["metadata"]["name"], PORT, request)
+        for pod in pods[:-1]:
+            # One that has gone since they were listed is no reason to call the slot silent.
+            with contextlib.suppress(UnreachableError):
+                return api.ask(POD, pod["metadata"]["name"], PORT, request)
+        return api.ask(POD, pods[-1]["metadata"]["name"], PORT, request)
 
     def _revision(self, api: Api, slot: Slot) -> str | None:
         """Knative's revision that most clients meet; None in raw mode, which has none."""
@@ -109,15 +115,38 @@ def engine_of(settings: KubernetesSettings) -> Engine:
 
 
 def check(settings: KubernetesSettings, target: str) -> None:
-    """Refuse what KServe does not do, or does otherwise than it says. Raises `CapabilityError`."""
+    """Refuse what cannot work, and of KServe what it does not do or does otherwise than it says.
+
+    Raises `CapabilityError`.
+    """
+    where = f"targets.{target}"
+    if settings.image.model == "object-storage" and settings.network.enabled and not settings.network.egress:
+        raise CapabilityError(
+            "the model lies in a store, and the NetworkPolicy lets no pod open a connection to it",
+            where=f"{where}.network",
+            hint="Set `network: {egress: true}`, or `network: {enabled: false}` where you have a policy of your own.",
+        )
+    if settings.autoscaling is not None and settings.keda is not None:
+        raise CapabilityError(
+            "`autoscaling` and `keda` would both count the same pods", where=where, hint="Leave one of them away."
+        )
     if settings.engine is not Wanted.KSERVE:
         return
-    where = f"targets.{target}"
     if settings.strategy.type != "rolling" and settings.kserve_mode == "raw":
         raise CapabilityError(
             f"KServe's raw deployments ignore a canary's share, so `strategy: {settings.strategy.type}` cannot be had",
             where=f"{where}.strategy",
             hint="Use `kserve-mode: knative`, or `engine: deployment`.",
+        )
+    unsaid = {
+        "image.model": settings.image.model == "object-storage",
+        "autoscaling.memory": settings.autoscaling is not None and settings.autoscaling.memory is not None,
+    }
+    for name in (name for name, asked in unsaid.items() if asked):
+        raise CapabilityError(
+            f"with `engine: kserve`, {name} is not passed on",
+            where=f"{where}.{name}",
+            hint="Leave it away, or use `engine: deployment`.",
         )
     ours = {"ingress": settings.ingress, "route": settings.route, "keda": settings.keda, "monitor": settings.monitor}
     asked = [name for name, value in ours.items() if value is not None]

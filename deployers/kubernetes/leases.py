@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from deployers.base import Slot
 from deployers.errors import LeaseHeldError, TagboatError, UnreachableError
 from deployers.kubernetes import names
-from deployers.kubernetes.api import LEASE, Api, ConflictError, Document
+from deployers.kubernetes.api import LEASE, Api
+from deployers.kubernetes.wire import ConflictError, Document
 
 DURATION = 60.0
 """Seconds after which a lease that nobody renews may be taken over; it is renewed four times as often."""
@@ -53,9 +54,7 @@ class KubernetesLease:
     def _renew(self) -> None:
         with self.lock:
             try:
-                self.document = self.api.replace(
-                    {**self.document, "spec": {**self.document["spec"], "renewTime": _now()}}
-                )
+                self._write()
                 self.renewed = time.monotonic()
             except UnreachableError as error:
                 # It holds until it expires; until then somebody who can be reached may answer again.
@@ -67,6 +66,19 @@ class KubernetesLease:
                     where=f"Lease {self.document['metadata']['name']}",
                     hint="Another run has taken over; run the same command again.",
                 )
+
+    def _write(self) -> None:
+        try:
+            self.document = self.api.replace(self._prolonged(self.document))
+        except ConflictError:
+            # A write whose answer was lost has changed the version, and the lease is ours all the same.
+            found = self.api.get(LEASE, self.document["metadata"]["name"])
+            if found is None or found["spec"].get("holderIdentity") != self.document["spec"]["holderIdentity"]:
+                raise
+            self.document = self.api.replace(self._prolonged(found))
+
+    def _prolonged(self, document: Document) -> Document:
+        return {**document, "spec": {**document["spec"], "renewTime": _now()}}
 
     def release(self) -> None:
         """Let go of it, so that the next run need not wait."""

@@ -11,11 +11,12 @@ import msgspec
 from deployers.base import Health, Observation, Release, Request, Response, Slot
 from deployers.errors import UnreachableError
 from deployers.kubernetes import names
-from deployers.kubernetes.api import DEPLOYMENT, Api, Document
+from deployers.kubernetes.api import DEPLOYMENT, Api
 from deployers.kubernetes.engines import Engine
 from deployers.kubernetes.manifests import WORKLOAD
 from deployers.kubernetes.records import Records, SlotRecord
 from deployers.kubernetes.rollout import Progress
+from deployers.kubernetes.wire import Document
 
 READY = Request(method="GET", path="/health/ready", headers={}, timeout=10.0)
 

@@ -11,10 +11,10 @@ import msgspec
 from deployers.base import JSON, Release
 from deployers.errors import RefusedError
 from deployers.kubernetes import names
-from deployers.kubernetes.api import Document
 from deployers.kubernetes.engines import INFERENCE_SERVICE, DeploymentEngine, Engine, KserveEngine, engine_of
 from deployers.kubernetes.safety import check_pods
 from deployers.kubernetes.settings import KubernetesSettings
+from deployers.kubernetes.wire import Document
 from deployers.rendering import Templates
 from deployers.wrapping.images import places
 

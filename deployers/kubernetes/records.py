@@ -14,7 +14,8 @@ import msgspec
 from deployers.base import FailedRelease, Hold, Release, Slot, TagRecord, VerifiedRelease
 from deployers.errors import ConfigurationError, UnreachableError
 from deployers.kubernetes import names
-from deployers.kubernetes.api import CONFIG_MAP, Api, ConflictError, Document
+from deployers.kubernetes.api import CONFIG_MAP, Api
+from deployers.kubernetes.wire import ConflictError, Document
 
 SCHEMA = 1
 KEPT_VERIFIED = 5

@@ -9,8 +9,9 @@ import msgspec
 
 from deployers.base import Step
 from deployers.errors import ReleaseFailedError
-from deployers.kubernetes.api import Api, Document, GoneError, Kind
+from deployers.kubernetes.api import Api, Kind
 from deployers.kubernetes.diagnosis import hopeless
+from deployers.kubernetes.wire import Document, GoneError
 
 LOOK = 3.0
 """Seconds after which we look again though the workload has not changed: at its pods."""

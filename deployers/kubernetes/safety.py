@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deployers.errors import RefusedError
-from deployers.kubernetes.api import Document
+from deployers.kubernetes.wire import Document
 
 HOST = ("hostNetwork", "hostPID", "hostIPC", "hostUsers")
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from deployers.base import Revision
 from deployers.errors import CapabilityError, UnreachableError
 from deployers.kubernetes import names
-from deployers.kubernetes.api import Api, Document
+from deployers.kubernetes.api import Api
 from deployers.kubernetes.manifests import with_share
 from deployers.kubernetes.records import Records, ReleaseRecord, SlotRecord
 from deployers.kubernetes.settings import Engine, KubernetesSettings
+from deployers.kubernetes.wire import Document
 
 TOLERANCE = 5.0
 """Points by which a share that pods make may be off; what would be further off is refused before anything begins."""

@@ -176,7 +176,15 @@ class KserveSubject(ClusterSubject):
     """A namespace whose releases are KServe's to run."""
 
     def served(self, slot):
-        """What a pod of the revision that clients meet says."""
+        """What a pod of the revision that clients meet says; asked again where that pod went meanwhile."""
+        for _ in range(20):
+            try:
+                return self._served(slot)
+            except LookupError:
+                time.sleep(0.05)
+        return None
+
+    def _served(self, slot):
         name = names.slot_name(slot)
         service = self.objects("InferenceService").get(("InferenceService", name), {})
         shares = service.get("status", {}).get("components", {}).get("predictor", {}).get("traffic", [])

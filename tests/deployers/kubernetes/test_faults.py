@@ -6,7 +6,7 @@ import pytest
 
 from deployers.base import Action
 from deployers.conformance.subject import assert_live, deploy
-from deployers.errors import ConfigurationError, RefusedError, ReleaseFailedError, UnreachableError
+from deployers.errors import CapabilityError, ConfigurationError, RefusedError, ReleaseFailedError, UnreachableError
 from deployers.kubernetes import names
 from tests.fakes.kubernetes import when
 
@@ -54,6 +54,38 @@ def test_an_api_server_that_is_gone_is_told_apart_from_a_refusal(cluster, subjec
     cluster.forbidden.append(("PATCH", "deployments"))
     with pytest.raises(RefusedError, match="forbidden"):
         deployer.plan(*subject.release(subject.slot(), "v1.0.0"))
+
+
+def test_a_lease_whose_renewal_was_written_and_not_answered_is_still_ours(cluster, subject_with):
+    subject = subject_with()
+    deployer = subject.deployer()
+    deployer.lease_duration = 60.0  # renewed by this test alone
+    with deployer.lease(subject.slot()) as lease:
+        for status in (500, None):
+            if status is not None:
+                cluster.fail(when("PUT", "/leases/"), status=status, after_write=True)
+            lease.renewed -= 50
+            lease.renew()
+        (held,) = cluster.store.list("coordination.k8s.io", "leases")
+        assert held["metadata"]["resourceVersion"] == lease.document["metadata"]["resourceVersion"]
+    assert not cluster.faults
+
+
+def test_two_that_would_count_the_same_pods_are_refused(subject_with):
+    keda = {"triggers": [{"type": "cron", "metadata": {}}]}
+    subject = subject_with(autoscaling={}, keda=keda)
+    with pytest.raises(CapabilityError, match="both count"):
+        subject.deployer().plan(*subject.release(subject.slot(), "v1.0.0"))
+
+
+def test_a_model_in_a_store_that_no_pod_may_ask_is_refused_before_anything_begins(cluster, subject_with):
+    image = {"repository": "r.example/m", "model": "object-storage", "model-store": "s3://bucket/models"}
+    subject = subject_with(image=image)
+    with pytest.raises(CapabilityError, match="lets no pod open a connection") as refusal:
+        subject.deployer().plan(*subject.release(subject.slot(), "v1.0.0"))
+    assert "egress: true" in refusal.value.hint
+    subject.written["network"] = {"egress": True}
+    assert subject.deployer().plan(*subject.release(subject.slot(), "v1.0.0")).changes
 
 
 def test_a_namespace_that_is_not_there_is_not_made(cluster, subject_with):

@@ -64,9 +64,23 @@ def test_what_raw_deployments_ignore_is_refused(strategy, cluster, kserve_with):
     assert not cluster.store.list("serving.kserve.io", "inferenceservices")
 
 
-def test_what_kserve_brings_itself_is_not_silently_left_out(kserve_with):
-    subject = kserve_with(ingress={"host": "m.example.com"})
-    with pytest.raises(CapabilityError, match="ingress is KServe's own business"):
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"ingress": {"host": "m.example.com"}}, "ingress is KServe's own business"),
+        ({"autoscaling": {"memory": 80}}, "autoscaling.memory is not passed on"),
+        (
+            {
+                "image": {"repository": "r.example/m", "model": "object-storage", "model-store": "s3://b/p"},
+                "network": {"egress": True},
+            },
+            "image.model is not passed on",
+        ),
+    ],
+)
+def test_what_kserve_does_not_do_is_not_silently_left_out(asked, words, kserve_with):
+    subject = kserve_with(**asked)
+    with pytest.raises(CapabilityError, match=words):
         subject.deployer().plan(*subject.release(subject.slot(), "v1.0.0"))
 
 

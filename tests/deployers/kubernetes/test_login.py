@@ -4,12 +4,13 @@ import base64
 import urllib.parse
 
 import boto3
+import moto
 import msgspec
 import pytest
 import yaml
 
 from deployers.errors import ConfigurationError, UnreachableError
-from deployers.kubernetes.clouds import eks_token
+from deployers.kubernetes.clouds import eks, eks_token
 from deployers.kubernetes.login import login
 from deployers.kubernetes.settings import KubernetesSettings
 from tests.fakes.kubernetes import TOKEN
@@ -106,6 +107,18 @@ def test_an_eks_token_is_a_presigned_request_that_names_the_cluster():
     assert "x-k8s-aws-id" in query["X-Amz-SignedHeaders"]
     assert query["X-Amz-Expires"] == "60"
     assert "secret" not in address.query
+
+
+def test_eks_says_where_the_cluster_is_and_gives_a_token_for_it(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with moto.mock_aws():
+        made = boto3.client("eks", region_name="eu-north-1")
+        made.create_cluster(name="models", roleArn="arn:aws:iam::123456789012:role/eks", resourcesVpcConfig={})
+        wanted = settings(auth="eks", cluster="models", region="eu-north-1")
+        found = eks(wanted, lambda _, value, **__: value, "targets.t")
+        assert found.server == made.describe_cluster(name="models")["cluster"]["endpoint"]
+        assert found.token().startswith("k8s-aws-v1.")
 
 
 def test_eks_without_credentials_says_who_does_not_let_us_in(monkeypatch):

@@ -5,9 +5,10 @@ import pytest
 
 from deployers.base import Action, Request, Revision
 from deployers.conformance.subject import assert_live, deploy
-from deployers.errors import CapabilityError
+from deployers.errors import CapabilityError, ReleaseFailedError
 from deployers.kubernetes.settings import KubernetesSettings
 from deployers.kubernetes.traffic import check
+from deployers.kubernetes.wire import ConflictError
 
 
 def deployments(cluster):
@@ -175,3 +176,85 @@ def test_from_one_strategy_to_another_nothing_is_left_behind(cluster, subject_wi
     subject.written["strategy"] = {"type": "rolling"}
     assert_live(subject, slot, deploy(subject, slot, "v3.0.0"))
     assert set(deployments(cluster)) == {"v3.0.0"}
+
+
+def numbers(cluster):
+    """How many pods the one deployment asks for, ever since it was made."""
+    (found,) = deployments(cluster).values()
+    return found["spec"]["replicas"]
+
+
+def test_an_autoscaler_takes_over_the_pods_that_there_are(cluster, subject_with):
+    subject = subject_with(replicas=4)
+    slot = subject.slot()
+    deploy(subject, slot, "v1.0.0")
+    seen = set()
+    subject.written.update(autoscaling={"min": 2, "max": 9})
+    deployer = subject.deployer()
+    release, bundle = subject.release(slot, "v2.0.0")
+    plan = deployer.plan(release, bundle)
+    shown = next(change for change in plan.changes if change.object.startswith("Deployment"))
+    assert not any("replicas" in line for line in shown.diff.splitlines() if line.startswith("+"))
+    for _ in deployer.apply(plan):
+        seen.add(numbers(cluster))
+    assert seen == {4}
+    assert_live(subject, slot, release)
+
+
+def autoscaled(cluster, replicas):
+    """The cluster's own autoscaler sets a number of pods."""
+    (found,) = deployments(cluster).values()
+    path = f"/apis/apps/v1/namespaces/models/deployments/{found['metadata']['name']}/scale"
+    cluster_request(cluster, f"{path}?fieldManager=kube-controller-manager", {"spec": {"replicas": replicas}})
+
+
+def cluster_request(cluster, path, body):
+    import json
+    import urllib.request
+
+    from tests.fakes.kubernetes import TOKEN
+
+    headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/merge-patch+json"}
+    request = urllib.request.Request(cluster.url + path, json.dumps(body).encode(), headers, method="PATCH")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        answer.read()
+
+
+def test_a_number_of_pods_comes_back_from_an_autoscaler_without_a_conflict(cluster, subject_with):
+    subject = subject_with(autoscaling={"min": 2, "max": 9})
+    slot = subject.slot()
+    deploy(subject, slot, "v1.0.0")
+    autoscaled(cluster, 6)
+    del subject.written["autoscaling"]
+    subject.written["replicas"] = 3
+    assert_live(subject, slot, deploy(subject, slot, "v2.0.0"))
+    assert numbers(cluster) == 3
+    assert not cluster.store.list("autoscaling", "horizontalpodautoscalers")
+    subject.written["replicas"] = 2
+    assert_live(subject, slot, deploy(subject, slot, "v3.0.0"))
+    assert numbers(cluster) == 2
+
+
+def test_a_failed_release_that_brought_an_autoscaler_gives_way_to_a_fixed_number(cluster, subject_with):
+    subject = subject_with(replicas=3)
+    slot = subject.slot()
+    old = deploy(subject, slot, "v1.0.0")
+    subject.written["autoscaling"] = {"min": 1, "max": 9}
+    deployer = subject.deployer()
+    release, bundle = subject.broken(slot, "v2.0.0")
+    with pytest.raises(ReleaseFailedError):
+        list(deployer.apply(deployer.plan(release, bundle)))
+    autoscaled(cluster, 7)
+    deployer.mark_failed(slot, release, "it crashes")
+    list(deployer.rollback(slot))
+    assert_live(subject, slot, old)
+    assert numbers(cluster) == 3
+
+
+def test_somebody_elses_number_of_pods_is_a_conflict_like_any_other(cluster, subject_with):
+    subject = subject_with(replicas=3)
+    slot = subject.slot()
+    deploy(subject, slot, "v1.0.0")
+    autoscaled(cluster, 7)  # by an autoscaler that is not ours
+    with pytest.raises(ConflictError, match="kube-controller-manager"):
+        subject.deployer().plan(*subject.release(slot, "v2.0.0"))

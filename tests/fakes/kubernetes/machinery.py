@@ -145,8 +145,9 @@ class Machinery:
             applied.setdefault("metadata", {})["name"] = key.name
             if resource.namespaced:
                 applied["metadata"]["namespace"] = key.namespace
-            self.check(resource, key, applied, strict=True)
             live = self.store.get(key)
+            # Of an object that is there a part is enough; the whole is checked once it is merged.
+            self.check(resource, key, applied, strict=True, whole=live is None)
             root = self.schemas.root(applied)
             wanted = self.fields.of(applied)
             if live is None:
@@ -221,7 +222,7 @@ class Machinery:
 
     # Checks
 
-    def check(self, resource: Resource, key: Key, body: Document, *, strict: bool) -> None:
+    def check(self, resource: Resource, key: Key, body: Document, *, strict: bool, whole: bool = True) -> None:
         """What the API server refuses."""
         if body.get("kind") != resource.kind or body.get("apiVersion") != resource.api_version:
             given = f"{body.get('apiVersion')}, Kind={body.get('kind')}"
@@ -229,6 +230,8 @@ class Machinery:
         if resource.namespaced and self.store.get(Key("", "namespaces", "", key.namespace)) is None:
             raise ApiError(404, "NotFound", f'namespaces "{key.namespace}" not found')
         problems = list(self.schemas.problems(body, self.schemas.root(body)))
+        if not whole:
+            problems = [problem for problem in problems if not problem.startswith("missing field")]
         unknown = [problem for problem in problems if problem.startswith("unknown field")]
         others = [problem for problem in problems if not problem.startswith("unknown field")]
         if strict and unknown:
@@ -246,7 +249,7 @@ class Machinery:
             raise self.invalid(
                 resource, key, f"metadata.annotations: Too long: may not be more than {LARGEST_ANNOTATIONS} bytes"
             )
-        if resource.kind == "Deployment":
+        if resource.kind == "Deployment" and whole:
             selector = body["spec"]["selector"].get("matchLabels", {})
             labels = body["spec"]["template"].get("metadata", {}).get("labels", {})
             if not selector or any(labels.get(name) != value for name, value in selector.items()):
