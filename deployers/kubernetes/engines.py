@@ -120,7 +120,7 @@ def check(settings: KubernetesSettings, target: str) -> None:
     Raises `CapabilityError`.
     """
     where = f"targets.{target}"
-    if settings.image.model == "object-storage" and settings.network.enabled and not settings.network.egress:
+    if settings.pushed.model == "object-storage" and settings.network.enabled and not settings.network.egress:
         raise CapabilityError(
             "the model lies in a store, and the NetworkPolicy lets no pod open a connection to it",
             where=f"{where}.network",
@@ -139,7 +139,7 @@ def check(settings: KubernetesSettings, target: str) -> None:
             hint="Use `kserve-mode: knative`, or `engine: deployment`.",
         )
     unsaid = {
-        "image.model": settings.image.model == "object-storage",
+        "image.model": settings.pushed.model == "object-storage",
         "autoscaling.memory": settings.autoscaling is not None and settings.autoscaling.memory is not None,
     }
     for name in (name for name, asked in unsaid.items() if asked):

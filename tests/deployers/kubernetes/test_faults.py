@@ -71,6 +71,11 @@ def test_a_lease_whose_renewal_was_written_and_not_answered_is_still_ours(cluste
     assert not cluster.faults
 
 
+def test_an_image_named_in_a_word_is_planned_like_any_other(subject_with):
+    subject = subject_with(image="registry.example/models")
+    assert subject.deployer().plan(*subject.release(subject.slot(), "v1.0.0")).changes
+
+
 def test_two_that_would_count_the_same_pods_are_refused(subject_with):
     keda = {"triggers": [{"type": "cron", "metadata": {}}]}
     subject = subject_with(autoscaling={}, keda=keda)
