@@ -15,8 +15,6 @@ from msgspec.structs import replace
 import templates as packaged
 from deployers.base import (
     Action,
-    Canary,
-    CanaryStep,
     Capabilities,
     Change,
     Deployer,
@@ -36,8 +34,8 @@ from deployers.base import (
     VerifiedRelease,
 )
 from deployers.errors import ReleaseFailedError, StalePlanError, UnreachableError
-from deployers.kubernetes import diffing, names, records, scaling
-from deployers.kubernetes.api import LEASE, Api, Kind
+from deployers.kubernetes import names, planning, records
+from deployers.kubernetes.api import LEASE, Api
 from deployers.kubernetes.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper, is_ours
 from deployers.kubernetes.diagnosis import reasons
 from deployers.kubernetes.engines import check as check_engine
@@ -46,11 +44,11 @@ from deployers.kubernetes.figures import Figures
 from deployers.kubernetes.leases import DURATION as LEASE_DURATION
 from deployers.kubernetes.leases import lease
 from deployers.kubernetes.looking import Look, look, workloads
-from deployers.kubernetes.manifests import Manifests, manifests
-from deployers.kubernetes.records import Records, Reference, SlotRecord
-from deployers.kubernetes.settings import Engine, KubernetesSettings, Strategy
+from deployers.kubernetes.manifests import Manifests, as_stored, manifests
+from deployers.kubernetes.records import Records, SlotRecord
+from deployers.kubernetes.settings import Engine, KubernetesSettings
+from deployers.kubernetes.traffic import canary_of, pods_for, split
 from deployers.kubernetes.traffic import check as check_traffic
-from deployers.kubernetes.traffic import pods_for, split
 from deployers.rendering import Templates
 from deployers.settings import expand
 from deployers.wrapping.bundle import Bundle
@@ -142,17 +140,7 @@ class KubernetesDeployer(Deployer):
             kept = Change(object=shown, action=Action.KEEP)
             return Plan(release=release, bundle=bundle, changes=[kept], fingerprint=seen.fingerprint())
         made = self._manifests(release, self.images.reference(bundle))
-        changes = []
-        yields = scaling.yielding(seen.record.inventory if seen.record is not None else ())
-        for document in made.lasting():
-            live = self.api.get(Kind(document["apiVersion"], document["kind"]), document["metadata"]["name"])
-            asked = scaling.as_it_will_be(live, document)
-            planned = self.api.apply(asked, dry_run=True, force=self.settings.force_conflicts, yielding=yields)
-            changes.append(diffing.change(live, planned, document))
-        changes += self._removals(seen, made)
-        if all(change.action is Action.KEEP for change in changes):
-            # The objects are as they should be, and yet it is not served: applying them again is what there is to do.
-            changes.append(Change(object=f"rollout of {release.slot}", action=Action.UPDATE))
+        changes = planning.changes(self.api, seen, made, force=self.settings.force_conflicts)
         return Plan(release=release, bundle=bundle, changes=changes, fingerprint=seen.fingerprint())
 
     def observe(self, slot: Slot) -> Observation:
@@ -242,14 +230,7 @@ class KubernetesDeployer(Deployer):
                 where=str(slot),
                 hint=f"Deploy {to.release.version} anew.",
             )
-        candidate = _candidate(stored.documents, slot)
-        made = Manifests(
-            workload=stored.workload,
-            labels=names.selector(slot, to.release_id),
-            documents=stored.documents,
-            side_by_side=candidate is not None,
-            candidate_service=candidate,
-        )
+        made = as_stored(slot, to.release_id, stored.workload, stored.documents)
         yield from keeper.bring_up(to.release, made, ROLLBACK)
 
     def remove(self, slot: Slot) -> Iterator[Step]:
@@ -334,14 +315,6 @@ class KubernetesDeployer(Deployer):
             environment=self.surroundings.environment,
         )
 
-    def _removals(self, seen: Look, made: Manifests) -> list[Change]:
-        """The objects that an earlier release has, and this one has not."""
-        record = seen.record or SlotRecord(slot=seen.slot)
-        lasting = {Reference.of(each) for each in made.lasting()}
-        known = {*record.inventory, *(each for gone in record.retired for each in gone.objects)}
-        found = (self.api.get(Kind(each.api_version, each.kind), each.name) for each in sorted(known - lasting))
-        return [diffing.removal(each) for each in found if each is not None and is_ours(each, seen.slot)]
-
     def _url(self, slot: Slot) -> str:
         settings = self.settings
         if settings.ingress is not None:
@@ -350,24 +323,3 @@ class KubernetesDeployer(Deployer):
         if settings.route is not None and settings.route.hostnames:
             return f"http://{settings.route.hostnames[0]}{settings.route.path}"
         return f"http://{names.slot_name(slot)}.{self.api.namespace}.svc:{settings.port}"
-
-
-def canary_of(strategy: Strategy) -> Canary | None:
-    """The contract's words for a canary, or None where the strategy is another."""
-    if strategy.type != "canary":
-        return None
-    judgement = strategy.judgement
-    return Canary(
-        steps=tuple(CanaryStep(weight=step.weight, pause=step.pause) for step in strategy.steps),
-        requests=judgement.requests,
-        error_rate=judgement.error_rate,
-        latency=judgement.latency,
-        drift=judgement.drift,
-        patience=judgement.patience,
-    )
-
-
-def _candidate(documents: Sequence[Mapping[str, object]], slot: Slot) -> str | None:
-    name = f"{names.slot_name(slot)}-candidate"
-    found = any(each["kind"] == "Service" and each["metadata"]["name"] == name for each in documents)  # type: ignore[index]
-    return name if found else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from deployers.base import JSON, Release
+from deployers.base import JSON, Release, Slot
 from deployers.errors import RefusedError
 from deployers.kubernetes import names
 from deployers.kubernetes.engines import INFERENCE_SERVICE, DeploymentEngine, Engine, KserveEngine, engine_of
@@ -151,6 +151,19 @@ def manifests(
     pods = {**workload_selector, names.RELEASE: release.id}
     return Manifests(
         workload=workload, labels=pods, documents=documents, side_by_side=side_by_side, candidate_service=candidate
+    )
+
+
+def as_stored(slot: Slot, release_id: str, workload: str, documents: Sequence[Document]) -> Manifests:
+    """The objects of a release that was applied before, as they were stored."""
+    candidate = f"{names.slot_name(slot)}-candidate"
+    beside = any(each["kind"] == "Service" and each["metadata"]["name"] == candidate for each in documents)
+    return Manifests(
+        workload=workload,
+        labels=names.selector(slot, release_id),
+        documents=documents,
+        side_by_side=beside,
+        candidate_service=candidate if beside else None,
     )
 
 

@@ -5,17 +5,32 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 
-from deployers.base import Revision
+from deployers.base import Canary, CanaryStep, Revision
 from deployers.errors import CapabilityError, UnreachableError
 from deployers.kubernetes import names
 from deployers.kubernetes.api import Api
 from deployers.kubernetes.manifests import with_share
 from deployers.kubernetes.records import Records, ReleaseRecord, SlotRecord
-from deployers.kubernetes.settings import Engine, KubernetesSettings
+from deployers.kubernetes.settings import Engine, KubernetesSettings, Strategy
 from deployers.kubernetes.wire import Document
 
 TOLERANCE = 5.0
 """Points by which a share that pods make may be off; what would be further off is refused before anything begins."""
+
+
+def canary_of(strategy: Strategy) -> Canary | None:
+    """The contract's words for a canary, or None where the strategy is another."""
+    if strategy.type != "canary":
+        return None
+    judgement = strategy.judgement
+    return Canary(
+        steps=tuple(CanaryStep(weight=step.weight, pause=step.pause) for step in strategy.steps),
+        requests=judgement.requests,
+        error_rate=judgement.error_rate,
+        latency=judgement.latency,
+        drift=judgement.drift,
+        patience=judgement.patience,
+    )
 
 
 def check(settings: KubernetesSettings, target: str) -> None:
