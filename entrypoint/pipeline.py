@@ -23,6 +23,7 @@ from entrypoint.registry.policy import check_policies, check_retirement, check_u
 from entrypoint.registry.resolve import Resolution
 from entrypoint.registry.state import Registry
 from entrypoint.report.verdict import Failure, SlotVerdict, Status
+from entrypoint.saved_plan import SavedPlan
 from entrypoint.verification import await_release, verify
 from entrypoint.workspace import Workspace
 
@@ -35,12 +36,13 @@ class Orders:
     """What the caller wants beyond what the registry says.
 
     ``tag``: the event that brought us here, full name. ``dry_run``: plan, change nothing. ``retry``: try a release
-    again that failed before.
+    again that failed before. ``saved``: do this and nothing else.
     """
 
     tag: str | None = None
     dry_run: bool = False
     retry: bool = False
+    saved: SavedPlan | None = None
 
 
 class SlotRun:
@@ -86,6 +88,8 @@ class SlotRun:
                 plan = self.deployer.plan(release, bundle)
                 if self.orders.dry_run:
                     return self._planned(plan)
+                if self.orders.saved is not None:
+                    self.orders.saved.check(plan)
                 return self._put_live(plan, lease)
         except TagboatError as error:
             status = Status.DEGRADED if isinstance(error, DegradedError) else Status.FAILED
@@ -156,7 +160,9 @@ class SlotRun:
     def _planned(self, plan: Plan) -> SlotVerdict:
         changes = [change for change in plan.changes if change.action is not Action.KEEP]
         reason = "would change" if changes else "is live already"
-        return self._ended(Status.UNCHANGED, reason, release=plan.release, observed=self._before, changes=changes)
+        fingerprint = plan.fingerprint if changes else None
+        return self._ended(Status.UNCHANGED, reason, release=plan.release, observed=self._before, changes=changes,
+                           fingerprint=fingerprint)  # fmt: skip
 
     def _put_live(self, plan: Plan, lease: Lease | None) -> SlotVerdict:
         release = plan.release

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from entrypoint.report.progress import Progress, Silence
 from entrypoint.report.verdict import Verdict
+from entrypoint.saved_plan import SavedPlan
 
 
 class Command(enum.StrEnum):
@@ -51,8 +52,9 @@ class Request:
     ``artifact``, ``stage``: reconcile these only. ``fetch``: read the remote's tags first, where there is a remote.
     ``tag``: rollback and remove write the tag that says so, or with False hold the slot; ``push``: and push it.
     ``version``: what rollback goes back to, or None for the one verified before. ``token`` authenticates fetches;
-    never shown. ``cache``: None means the user's cache folder. ``in_action``: inside the container Action, where
-    nothing outlives the step. ``run_url``: the run, for records.
+    never shown. ``saved``: the plan that is to be carried out as it stands, or refused. ``cache``: None means the
+    user's cache folder. ``in_action``: inside the container Action, where nothing outlives the step. ``run_url``: the
+    run, for records.
     """
 
     command: Command
@@ -71,6 +73,7 @@ class Request:
     push: bool = True
     version: str | None = None
     token: str | None = field(default=None, repr=False)
+    saved: SavedPlan | None = None
     cache: Path | None = None
     in_action: bool = False
     actor: str | None = None

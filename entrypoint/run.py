@@ -94,7 +94,7 @@ def _orders(workspace: Workspace, tag: str | None = None) -> Orders:
     """Reconcile leaves alone what failed before; whoever names a release means it."""
     request = workspace.request
     retry = request.retry or request.command is not Command.RECONCILE
-    return Orders(tag=tag, dry_run=workspace.dry_run, retry=retry)
+    return Orders(tag=tag, dry_run=workspace.dry_run, retry=retry, saved=request.saved)
 
 
 def _register(workspace: Workspace, registry: Registry, event: Resolution, trigger: Trigger) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,9 +11,11 @@ import click
 from entrypoint.commands.context import Context, pass_context
 from entrypoint.commands.options import config_option, json_option
 
+FILE = click.Path(dir_okay=False, path_type=Path)
 
-def run_request(context: Context, command: str, **asked: Any) -> int:
-    """Run what was asked on this checkout, show the verdict, and return the exit code."""
+
+def run_request(context: Context, command: str, *, out: Path | None = None, **asked: Any) -> int:
+    """Run what was asked on this checkout, show the verdict, and return the exit code. ``out``: save the plan there."""
     from entrypoint.report.console import progress_for, show
     from entrypoint.request import Command, Request
     from entrypoint.run import run
@@ -26,6 +29,10 @@ def run_request(context: Context, command: str, **asked: Any) -> int:
         **asked,
     )
     verdict = run(request)
+    if out is not None:
+        from entrypoint.saved_plan import SavedPlan, write
+
+        write(out, SavedPlan.of(request.ref or "", verdict))
     context.out(verdict.to_document(), lambda: show(verdict, context.page))
     return verdict.exit_code
 
@@ -41,23 +48,25 @@ def fetch_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("ref")
+@click.option("--out", type=FILE, help="Save the plan, for `tagboat deploy REF --plan FILE`.")
 @config_option
 @fetch_option
 @json_option
 @pass_context
-def plan(context: Context, ref: str, config: str, fetch: bool) -> int:
+def plan(context: Context, ref: str, out: Path | None, config: str, fetch: bool) -> int:
     """Show what deploying REF would change, slot by slot; changes nothing."""
-    return run_request(context, "plan", ref=ref, config=config, fetch=fetch, dry_run=True)
+    return run_request(context, "plan", out=out, ref=ref, config=config, fetch=fetch, dry_run=True)
 
 
 @click.command()
 @click.argument("ref")
 @click.option("--dry-run", is_flag=True, help="The same as tagboat plan REF.")
+@click.option("--plan", "saved", type=FILE, help="Do what `tagboat plan REF --out FILE` said, or refuse.")
 @config_option
 @fetch_option
 @json_option
 @pass_context
-def deploy(context: Context, ref: str, dry_run: bool, config: str, fetch: bool) -> int:
+def deploy(context: Context, ref: str, dry_run: bool, saved: Path | None, config: str, fetch: bool) -> int:
     """Bring live what the registry says of REF, prove it, or roll back.
 
     A stage (churn#prod, churn#prod#3) is brought to what the registry says of it now. A version (churn@v1.4.0) is
@@ -66,7 +75,10 @@ def deploy(context: Context, ref: str, dry_run: bool, config: str, fetch: bool) 
     Exit code: 0 done or nothing to do, 1 the release failed and the last verified one serves, 2 usage or
     configuration, 3 refused, 4 something was unreachable (try again), 5 the way back failed too.
     """
-    return run_request(context, "deploy", ref=ref, config=config, fetch=fetch, dry_run=dry_run)
+    from entrypoint.saved_plan import read
+
+    plan = read(saved, ref) if saved is not None else None
+    return run_request(context, "deploy", ref=ref, config=config, fetch=fetch, dry_run=dry_run, saved=plan)
 
 
 @click.command()

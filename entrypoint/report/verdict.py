@@ -104,7 +104,8 @@ class SlotVerdict(msgspec.Struct, frozen=True, kw_only=True):
     ``release``: the release id, None where it came to none. ``version``: the one that was to be live; ``previous``: the
     one that was before this run, where known. ``changed``: whether this run changed what is served. ``proved_by``:
     ``server`` or ``configuration`` (`deployers.base.Observation`). ``tag``: the event that won, full name.
-    ``changes``: what a dry run would do. ``failure``: the error that ended it; its exit code counts.
+    ``changes``: what a dry run would do; ``fingerprint``: the live state that it saw. ``failure``: the error that ended
+    it; its exit code counts.
     """
 
     artifact: str
@@ -124,6 +125,7 @@ class SlotVerdict(msgspec.Struct, frozen=True, kw_only=True):
     steps: Sequence[Timing] = ()
     warnings: Sequence[str] = ()
     changes: Sequence[Change] = ()
+    fingerprint: str | None = None
     failure: Failure | None = None
 
     def __str__(self) -> str:

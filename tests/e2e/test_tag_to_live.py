@@ -51,6 +51,22 @@ def test_plan_says_what_would_change_and_changes_nothing(world: World):
     assert world.slot()["health"] == "absent"
 
 
+def test_P6_a_saved_plan_is_carried_out_as_it_was_looked_at_or_refused(world: World):
+    world.register("v0.1.0", seed=1, stage="dev")
+    saved = world.folder / "plan.json"
+    assert world.tagboat("plan", "iris#dev", "--out", str(saved)).code == 0
+    assert world.tagboat("deploy", "iris#dev", "--plan", str(saved)).out["slots"][0]["status"] == "live"
+    # What it planned is live: there is nothing left to refuse.
+    assert world.tagboat("deploy", "iris#dev", "--plan", str(saved)).out["slots"][0]["status"] == "unchanged"
+    world.register("v0.2.0", seed=2, stage="dev")
+    stale = world.tagboat("deploy", "iris#dev", "--plan", str(saved))
+    assert stale.code == 3
+    assert "another release" in stale.out["slots"][0]["reason"]
+    assert world.slot()["served"] == "v0.1.0"
+    other = world.tagboat("deploy", "iris#prod", "--plan", str(saved))
+    assert other.code == 2
+
+
 def test_the_next_version_goes_over_the_first_while_requests_run_and_none_is_lost(world: World):
     world.register("v0.1.0", seed=1, stage="dev")
     url = world.tagboat("deploy", "iris#dev").out["slots"][0]["url"]
