@@ -15,6 +15,7 @@ from deployers.base import Release, Slot, Step
 from deployers.errors import ReleaseFailedError
 from deployers.kubernetes import names, scaling
 from deployers.kubernetes.api import Api, Kind
+from deployers.kubernetes.drift import owned_now
 from deployers.kubernetes.engines import Engine
 from deployers.kubernetes.manifests import Manifests
 from deployers.kubernetes.records import Operation, Records, Reference, ReleaseRecord, Retired, SlotRecord
@@ -84,7 +85,7 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
         yield Step(name="take down", detail="its objects are gone")
         self.records.update(
             lambda before: replace(
-                before, live=None, workload=None, since=None, operation=None, inventory=(), retired=()
+                before, live=None, workload=None, since=None, operation=None, inventory=(), owned={}, retired=()
             )
         )
         yield Step(name="settle", detail="nothing serves")
@@ -117,6 +118,7 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
         retired = [gone for gone in record.retired if not lasting & set(gone.objects)]
         self._delete(surplus)
         now = self.clock()
+        owned = owned_now(self.api, sorted(lasting))
         self.records.update(
             lambda before: replace(
                 before,
@@ -125,6 +127,7 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
                 since=before.since if before.live is not None and before.live.id == release.id else now,
                 operation=None,
                 inventory=tuple(sorted(lasting)),
+                owned=owned,
                 retired=(*retired, *kept),
             )
         )

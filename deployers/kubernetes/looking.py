@@ -12,6 +12,7 @@ from deployers.base import Health, Observation, Release, Request, Response, Slot
 from deployers.errors import UnreachableError
 from deployers.kubernetes import names
 from deployers.kubernetes.api import DEPLOYMENT, Api
+from deployers.kubernetes.drift import drifted, owned_now
 from deployers.kubernetes.engines import Engine
 from deployers.kubernetes.manifests import WORKLOAD
 from deployers.kubernetes.records import Records, SlotRecord
@@ -23,7 +24,10 @@ READY = Request(method="GET", path="/health/ready", headers={}, timeout=10.0)
 
 @dataclass(frozen=True)
 class Look:
-    """One look at a slot. ``answer``: what the service said of itself, ``problem``: why it said nothing."""
+    """One look at a slot. ``answer``: what the service said of itself, ``problem``: why it said nothing.
+
+    ``drifted``: what somebody else has changed or removed.
+    """
 
     slot: Slot
     record: SlotRecord | None
@@ -32,6 +36,7 @@ class Look:
     answer: Response | None
     problem: str | None
     now: float
+    drifted: Sequence[str] = ()
 
     @property
     def release_id(self) -> str | None:
@@ -50,8 +55,8 @@ class Look:
 
     @property
     def unfinished(self) -> bool:
-        """Whether something was begun and not brought to its end, or is due to go."""
-        return self.record is not None and (self.record.operation is not None or self.due)
+        """Whether something was begun and not brought to its end, is due to go, or is not as we left it."""
+        return self.record is not None and (self.record.operation is not None or self.due or bool(self.drifted))
 
     def serves(self, release_id: str) -> bool:
         """Whether this release, and no other, is served, and rolled out everywhere."""
@@ -71,7 +76,10 @@ class Look:
         spec = self.workload["spec"] if self.workload is not None else {}
         template = spec.get("template") or spec.get("predictor")
         record = self.record or SlotRecord(slot=self.slot)
-        seen = [record.live, record.workload, record.operation, record.tag, record.held, record.inventory, template]
+        seen = [
+            record.live, record.workload, record.operation, record.tag, record.held, record.inventory, template,
+            self.drifted,
+        ]  # fmt: skip
         return hashlib.sha256(msgspec.json.encode(seen, order="deterministic")).hexdigest()[:32]
 
     def observation(self, url: str | None) -> Observation:
@@ -104,6 +112,7 @@ class Look:
         if self.due:
             old = ", ".join(gone.version for gone in record.retired if gone.until <= self.now)
             reasons.append(f"{old} was kept for a while, and is due to go")
+        reasons += self.drifted
         if record.live is None and self.answer is None:
             return Health.ABSENT, reasons
         if self.problem is not None:
@@ -140,7 +149,12 @@ def look(api: Api, records: Records, slot: Slot, *, engine: Engine, now: float) 
                 problem = f"the server says that it is not ready (status {answer.status})"
         except UnreachableError as error:
             problem = f"nothing answers: {error.message}"
-    return Look(slot, record, workload, progress, answer, problem if record.live is not None else None, now)
+    if record.live is None:
+        problem = None
+    # While something is under way, objects are on their way too.
+    settled = record.live is not None and record.operation is None
+    changes = drifted(record.owned, owned_now(api, record.inventory)) if settled else []
+    return Look(slot, record, workload, progress, answer, problem, now, changes)
 
 
 def workloads(api: Api, slot: Slot, engine: Engine) -> Sequence[tuple[str, dict[str, str]]]:

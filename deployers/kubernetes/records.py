@@ -6,7 +6,7 @@ applied, so that a rollback renders and resolves nothing anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -58,7 +58,7 @@ class Retired(msgspec.Struct, frozen=True, kw_only=True):
 
 class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One slot. ``live``: what serves, ``workload``: by which object; ``inventory``: all that we have ever applied here
-    and not yet seen gone."""
+    and not yet seen gone; ``owned``: by object, a digest of our fields in it when the release had settled (`drift`)."""
 
     slot: Slot
     schema: int = SCHEMA
@@ -67,6 +67,7 @@ class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
     since: float | None = None
     operation: Operation | None = None
     inventory: Sequence[Reference] = ()
+    owned: Mapping[str, str] = {}
     retired: Sequence[Retired] = ()
     tag: TagRecord | None = None
     held: Hold | None = None

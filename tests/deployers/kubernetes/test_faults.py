@@ -178,3 +178,46 @@ def test_a_diff_shows_what_changes_and_none_of_the_servers_defaults(cluster, sub
     kept = [change for change in plan.changes if change.object.startswith(("ServiceAccount", "NetworkPolicy"))]
     assert kept
     assert all(change.action is Action.KEEP for change in kept)
+
+
+def test_what_somebody_removes_is_noticed_and_made_again(cluster, subject_with):
+    subject = subject_with()
+    slot = subject.slot()
+    release = deploy(subject, slot, "v1.0.0")
+    assert not subject.deployer().observe(slot).unfinished
+    key = next(key for key in cluster.store.objects if key.resource == "networkpolicies")
+    cluster.store.delete(key)
+    seen = subject.deployer().observe(slot)
+    assert seen.unfinished
+    assert seen.reasons == (f"NetworkPolicy {key.name} was removed by somebody else",)
+    deployer = subject.deployer()
+    plan = deployer.plan(*subject.release(slot, "v1.0.0"))
+    assert [change.object for change in plan.changes if change.action is Action.CREATE] == [f"NetworkPolicy {key.name}"]
+    list(deployer.apply(plan))
+    assert_live(subject, slot, release)
+    assert key in cluster.store.objects
+
+
+def test_what_somebody_changes_is_noticed_and_put_right_where_that_is_asked_for(cluster, subject_with):
+    subject = subject_with(**{"force-conflicts": True})
+    slot = subject.slot()
+    release = deploy(subject, slot, "v1.0.0")
+    name = names.slot_name(slot)
+    patch = json.dumps({"spec": {"selector": {"app": "other"}}}).encode()
+    subject.fetch(f"/api/v1/namespaces/models/services/{name}?fieldManager=kubectl-edit", "PATCH", patch)
+    seen = subject.deployer().observe(slot)
+    assert f"Service {name} was changed by somebody else" in seen.reasons
+    deployer = subject.deployer()
+    list(deployer.apply(deployer.plan(*subject.release(slot, "v1.0.0"))))
+    assert_live(subject, slot, release)
+
+
+def test_what_a_controller_fills_in_is_no_change(cluster, subject_with):
+    subject = subject_with()
+    slot = subject.slot()
+    deploy(subject, slot, "v1.0.0")
+    name = names.slot_name(slot)
+    patch = json.dumps({"metadata": {"annotations": {"controller.example.com/seen": "yes"}}}).encode()
+    subject.fetch(f"/api/v1/namespaces/models/services/{name}?fieldManager=controller", "PATCH", patch)
+    assert not subject.deployer().observe(slot).unfinished
+    assert subject.deployer().plan(*subject.release(slot, "v1.0.0")).unchanged
