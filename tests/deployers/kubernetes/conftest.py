@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployers.kubernetes.subjects import REAL_CLUSTER, ClusterSubject
+from tests.deployers.kubernetes.subjects import REAL_CLUSTER, REAL_IMAGE, ClusterSubject
 from tests.fakes.kubernetes import Cluster, Script
 
 
@@ -37,6 +37,8 @@ def anywhere_with(request, tmp_path):
     if given is None:
         yield request.getfixturevalue("subject_with")
         return
+    if not os.environ.get(REAL_IMAGE):
+        pytest.skip(f"NOT TESTED on the cluster of {REAL_CLUSTER}: {REAL_IMAGE} names no image that it can pull")
     namespace = f"tagboat-test-{secrets.token_hex(4)}"
     outside = ClusterSubject(tmp_path, Path(given), {}, namespace)
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}

@@ -6,8 +6,17 @@ import pytest
 
 from deployers.base import Action
 from deployers.conformance.subject import assert_live, deploy
-from deployers.errors import CapabilityError, ConfigurationError, RefusedError, ReleaseFailedError, UnreachableError
+from deployers.errors import (
+    CapabilityError,
+    ConfigurationError,
+    LeaseHeldError,
+    RefusedError,
+    ReleaseFailedError,
+    UnreachableError,
+)
 from deployers.kubernetes import names
+from deployers.kubernetes.deployer import KubernetesDeployer
+from tests.deployers.kubernetes.subjects import NamedImages
 from tests.fakes.kubernetes import when
 
 WRITES = [("PATCH", "/deployments/"), ("PATCH", "/services/"), ("PATCH", "/serviceaccounts/")]
@@ -221,3 +230,22 @@ def test_what_a_controller_fills_in_is_no_change(cluster, subject_with):
     subject.fetch(f"/api/v1/namespaces/models/services/{name}?fieldManager=controller", "PATCH", patch)
     assert not subject.deployer().observe(slot).unfinished
     assert subject.deployer().plan(*subject.release(slot, "v1.0.0")).unchanged
+
+
+def test_a_slow_apply_keeps_its_lease(cluster, subject_with):
+    """It takes longer than a lease lasts: nobody else comes in meanwhile, and the release goes live."""
+    subject = subject_with()
+    slot = subject.slot()
+    other = KubernetesDeployer(
+        "cluster", subject.settings(), subject.deployer().surroundings, images=NamedImages(), lease_patience=0.0
+    )
+    cluster.fail(when("PATCH", "/deployments/"), slow=2.5)
+    deployer = subject.deployer()
+    with deployer.lease(slot) as held:
+        plan = deployer.plan(*subject.release(slot, "v1.0.0"))
+        cluster.fail(when("PATCH", "/deployments/"), slow=2.5)
+        for _ in deployer.apply(plan):
+            held.renew()
+            with pytest.raises(LeaseHeldError), other.lease(slot):
+                pass
+    assert subject.served(slot) is not None

@@ -47,6 +47,9 @@ OPTIONS = {
     "monitor": {"monitor": {"interval": 15, "labels": {"release": "prometheus"}}},
     "network": {"network": {"from-namespaces": ["web"], "egress": True}},
     "open-network": {"network": {"enabled": False}, "replicas": 1},
+    "numbers": {"port": 8000, "run-as-user": 20001, "drain": 90, "start-timeout": 30, "replicas": 4},
+    "canary": {"strategy": {"type": "canary"}, "replicas": 20},
+    "knative": {"engine": "kserve", "kserve-mode": "knative", "strategy": {"type": "canary"}},
     "blue-green": {"strategy": {"type": "blue-green"}},
     "kserve": {"engine": "kserve", "autoscaling": {"min": 1, "max": 3}},
     "object-storage": {

@@ -38,12 +38,16 @@ TOKEN = "fake-cluster-token"
 
 
 class Fault(NamedTuple):
-    """What goes wrong with a request: a status before anything happens, after the write, or a connection cut."""
+    """What goes wrong with a request: a status before anything happens, after the write, or a connection cut.
+
+    ``slow``: seconds that it takes before it is done as if nothing were wrong.
+    """
 
     when: Callable[[str, str], bool]
     status: int = 500
     after_write: bool = False
     cut: bool = False
+    slow: float = 0.0
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -200,6 +204,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length) if length else b""
         fault = self.cluster.next_fault(self.command, self.path)
         try:
+            if fault is not None and fault.slow:
+                threading.Event().wait(fault.slow)
+                fault = None
             if fault is not None and not fault.after_write and not fault.cut:
                 raise ApiError(fault.status, "Fault", "a fault that the test asked for")
             if self.headers.get("authorization") != f"Bearer {TOKEN}":
