@@ -152,6 +152,10 @@ class Servers:
             known = (folder / "server.json").exists()
             if folder not in kept and not processes.is_alive(folder) and (not known or folder.name != keep):
                 remove_folder(folder)
+                continue
+            for draft in folder.glob(".server.json.*"):
+                # Of a run that was killed while it wrote the record.
+                draft.unlink(missing_ok=True)
 
     def _is_leftover(self, server: Server) -> bool:
         status = server.status()

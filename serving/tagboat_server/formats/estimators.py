@@ -39,7 +39,7 @@ def wrap(estimator: Any, name: str, path: Path, warnings: Sequence[str]) -> Load
     make_fit(estimator)
     offered = [method for method in METHODS if callable(offer(estimator, method))]
     taken = input_of(estimator)
-    native = all(is_native(nested) for nested in nested_estimators(estimator))
+    native = is_native(estimator) and all(is_native(nested) for nested in nested_estimators(estimator))
     methods = {
         method: LoadedMethod(getattr(estimator, method), Method(taken, output_of(estimator, method)), native=native)
         for method in offered

@@ -67,3 +67,13 @@ def test_what_is_all_scikit_learns_may_answer_on_the_event_loop(estimator):
 )
 def test_code_of_somebodys_own_may_wait_and_stays_in_a_thread(estimator):
     assert not native(estimator)
+
+
+def test_a_class_that_is_no_estimator_at_all_gets_a_thread():
+    class Plain:
+        n_features_in_ = 3
+
+        def predict(self, rows):
+            return [0.0] * len(rows)
+
+    assert not estimators.wrap(Plain(), "test", Path("model"), ()).methods["predict"].native

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 from tagboat_server import serving, spec
 from tagboat_server.logs import Log
+from tagboat_server.optimizing import serving as graphs
 from tagboat_server.optimizing.graphs import Optimized
 from tagboat_server.optimizing.outcome import Tolerance
 
@@ -47,7 +48,7 @@ def prepared(bundle, **environment):
     sample = serving.read_sample(bundle, found)
     model = serving.load(bundle, found, Log(lines))
     rows = serving.sample_rows(sample, model)
-    optimized = serving.optimize(model, found.optimized, bundle, rows, environment, Log(lines))
+    optimized = graphs.optimize(model, found.optimized, bundle, rows, environment, Log(lines))
     return optimized, [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
