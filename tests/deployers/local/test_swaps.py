@@ -2,6 +2,7 @@
 
 import multiprocessing
 import random
+import time
 
 import pytest
 
@@ -48,11 +49,14 @@ def test_a_command_killed_at_any_moment_loses_no_request_and_the_next_one_finish
     deploy(subject, slot, "v0")
     killed = 0
     with Clients(port_of(subject, slot)) as clients:
-        for number in range(1, 7):
+        begun = time.monotonic()
+        whole = _command(subject, slot, "v1")
+        whole.join()
+        took = time.monotonic() - begun
+        for number in range(2, 8):
             version = f"v{number}"
-            command = multiprocessing.get_context("spawn").Process(target=_deploy, args=(subject, slot, version))
-            command.start()
-            command.join(moments.uniform(0.5, 5.0))
+            command = _command(subject, slot, version)
+            command.join(moments.uniform(0.1, 0.95) * took)
             if command.is_alive():
                 command.kill()
                 killed += 1
@@ -62,6 +66,13 @@ def test_a_command_killed_at_any_moment_loses_no_request_and_the_next_one_finish
     assert clients.failures == []
     assert killed > 0
     assert len(real.all_servers()) == 1
+
+
+def _command(subject, slot, version):
+    """A process that deploys, begun."""
+    command = multiprocessing.get_context("spawn").Process(target=_deploy, args=(subject, slot, version))
+    command.start()
+    return command
 
 
 def _deploy(subject, slot, version):
