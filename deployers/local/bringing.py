@@ -84,7 +84,7 @@ class Slotkeeper:
         operation = self._begin(kind, None)
         self.servers.sweep(keep=self.record.live)
         for server in self.servers.alive():
-            self._drain(server)
+            self._drain(server, last=True)
         yield Step(name="drain", detail="open connections may finish")
         for server in self.servers.alive():
             if not server.await_exit(server.record.grace + EXIT_MARGIN):
@@ -199,12 +199,15 @@ class Slotkeeper:
             msgspec.structs.replace(record, live=server.record.id, port=port, since=since, tag=tag or record.tag)
         )
 
-    def _drain(self, server: Server) -> None:
-        """Have a server accept no more; it ends by itself once its connections are done. A hung one is ended."""
+    def _drain(self, server: Server, *, last: bool = False) -> None:
+        """Have a server accept no more; it ends by itself once its connections are done. A hung one is ended.
+
+        ``last``: no other server is to go on with its port.
+        """
         if self._insist(server) is None:
             return
         try:
-            server.retire(self.clock())
+            server.retire(self.clock(), last=last)
         except ControlError:
             server.kill()
             return

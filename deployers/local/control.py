@@ -78,9 +78,12 @@ class Control:
         """Hand it a listening socket to accept on, from now on."""
         _close(self._ask({"op": "listen"}, listener)[1])
 
-    def drain(self, grace: float) -> None:
-        """Have it accept no more, finish what is open for at most ``grace`` seconds, and end."""
-        _close(self._ask({"op": "drain", "grace": grace})[1])
+    def drain(self, grace: float, *, last: bool) -> None:
+        """Have it accept no more, finish what is open for at most ``grace`` seconds, and end.
+
+        ``last``: no other server goes on with its listening sockets, so that it may shut who is new out.
+        """
+        _close(self._ask({"op": "drain", "grace": grace, "last": last})[1])
 
     def _ask(self, question: dict[str, Any], passed: socket.socket | None = None) -> tuple[dict[str, Any], list[int]]:
         descriptors: list[int] = []

@@ -81,7 +81,7 @@ def attend(
         except KeyboardInterrupt:
             leaving()
             with contextlib.suppress(ControlError):
-                server.control.drain(grace)
+                server.control.drain(grace, last=True)
             for _ in processes.waiting(grace + EXIT_MARGIN):
                 log.tell(tell)
                 if not server.alive:

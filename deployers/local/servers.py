@@ -55,11 +55,11 @@ class Server:
             return self.control.status()
         return None
 
-    def retire(self, now: float) -> None:
-        """Have it accept no more and end once its connections are done. Raises `ControlError`."""
+    def retire(self, now: float, *, last: bool) -> None:
+        """Have it accept no more and end once its connections are done; see `Control.drain`. Raises `ControlError`."""
         if self.record.retired is None:
             write(self.folder / "server.json", msgspec.structs.replace(self.record, retired=now))
-        self.control.drain(self.record.grace)
+        self.control.drain(self.record.grace, last=last)
 
     def kill(self) -> None:
         """End it at once, whatever it is doing."""

@@ -6,7 +6,7 @@ line by SCM_RIGHTS. A thread of its own, so that it answers while a model loads.
     {"op": "status"}               -> {"release", "stage", "ready", "draining", "listening": […], "pid", "since", …}
     {"op": "share"}                -> {"ok": true, "address"} and a copy of the listening descriptor
     {"op": "listen"} + descriptor  -> {"ok": true, "address"}, and the server accepts there
-    {"op": "drain", "grace": 30}   -> {"ok": true}, and the server drains
+    {"op": "drain", "grace": 30}   -> {"ok": true}, and the server drains; with "last": true nobody accepts after it
     anything that cannot be        -> {"ok": false, "error": "…"}
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import os
 import socket
 import threading
@@ -52,8 +53,8 @@ class Controlled(Protocol):
     def listen(self, listener: socket.socket) -> str:
         """Accept there from now on; returns the address. Raises `ListenError`."""
 
-    def drain(self, grace: Optional[float]) -> None:
-        """Drain; None leaves the grace to the settings."""
+    def drain(self, grace: Optional[float], last: bool) -> None:
+        """Drain; None leaves the grace to the settings. ``last``: nobody goes on accepting where this server does."""
 
 
 class OneServer:
@@ -78,13 +79,14 @@ class OneServer:
     def listen(self, listener: socket.socket) -> str:
         """See `Server.listen`."""
         server = self.there()
-        return asyncio.run_coroutine_threadsafe(server.listen(listener), server.loop).result(PATIENCE)
+        listened = server.listen(listener, shared=True)
+        return asyncio.run_coroutine_threadsafe(listened, server.loop).result(PATIENCE)
 
-    def drain(self, grace: Optional[float]) -> None:
+    def drain(self, grace: Optional[float], last: bool) -> None:
         """See `Server.begin_drain`."""
         server = self.there()
         grace = server.settings.drain if grace is None else grace
-        server.loop.call_soon_threadsafe(server.begin_drain, max(0.0, grace), "control")
+        server.loop.call_soon_threadsafe(functools.partial(server.begin_drain, max(0.0, grace), "control", last=last))
 
     def there(self) -> Server:
         """The server. Raises `ListenError` where there is none yet."""
@@ -165,7 +167,7 @@ def answer_to(line: bytes, descriptors: list[int], controlled: Controlled) -> An
         if operation == "listen":
             return {"ok": True, "address": controlled.listen(listener_of(descriptors))}, None
         if operation == "drain":
-            controlled.drain(float(asked["grace"]) if "grace" in asked else None)
+            controlled.drain(float(asked["grace"]) if "grace" in asked else None, bool(asked.get("last", False)))
             return {"ok": True}, None
         return {"ok": False, "error": "op is none of status, share, listen, drain"}, None
     except (msgspec.DecodeError, ValueError, TypeError, OSError) as error:

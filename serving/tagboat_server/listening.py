@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import socket
 import stat
+import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -141,6 +144,52 @@ def remove_own(path: Path, identity: Optional[tuple[int, int]]) -> None:
     if identity is not None and identity_of(path) == identity:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+HANDSHAKE = 0.1
+"""Seconds that a handshake begun before `refuse_new` is given to end."""
+
+ATTACH_FILTER = 26
+"""Linux' SO_ATTACH_FILTER (asm-generic/socket.h), which Python does not name."""
+
+NO_SYN = (
+    (0x30, 0, 0, 13),  # load the byte of TCP's flags
+    (0x45, 0, 1, 0x02),  # is SYN set?
+    (0x06, 0, 0, 0),  # then drop the packet,
+    (0x06, 0, 0, 0xFFFFFFFF),  # else take it whole
+)
+"""A program of Linux' packet filter (linux/filter.h); on a TCP socket it sees packets from TCP's header on."""
+
+
+def refuse_new(listener: socket.socket) -> float:
+    """Let nobody connect by TCP any more, whoever else accepts there, and lose nobody who has.
+
+    A listening socket that is closed resets what the kernel has queued, and between the last `accept` and the close
+    there is always a moment. So SYNs are dropped first: who sends one tries again, and finds the port closed. Returns
+    the seconds to go on accepting before what is queued is the last. Does nothing where the system has no such thing.
+    """
+    if listener.family == socket.AF_UNIX or not sys.platform.startswith("linux"):
+        return 0.0
+    steps = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in NO_SYN))
+    program = struct.pack("@HP", len(NO_SYN), ctypes.addressof(steps))
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, program)
+    except OSError:
+        return 0.0
+    return HANDSHAKE
+
+
+def take_queued(listener: socket.socket, *, shared: bool) -> list[socket.socket]:
+    """Accept what the kernel has queued, then close the listening socket; ``shared`` where others go on with it."""
+    taken = []
+    with listener, contextlib.suppress(OSError):
+        if listener.family == socket.AF_UNIX and not shared:
+            listener.shutdown(socket.SHUT_RD)  # Linux refuses who is new, and still hands out who waits
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            taken.append(connection)
+    return taken
 
 
 def address_of(listener: socket.socket) -> str:

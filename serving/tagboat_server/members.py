@@ -98,10 +98,10 @@ class Member:
             self.heard = time.monotonic()
             self.stuck = self.stuck + 1 if self.status.get("status") == "stuck" else 0
 
-    def leave(self, grace: float, margin: float) -> None:
-        """Have it drain; after ``margin`` seconds more it is late."""
+    def leave(self, grace: float, margin: float, *, last: bool = False) -> None:
+        """Have it drain; after ``margin`` seconds more it is late. ``last``: nobody goes on where it accepts."""
         self.leave_by = min(self.leave_by or float("inf"), time.monotonic() + grace + margin)
-        self.line.ask({"op": "drain", "grace": grace})
+        self.line.ask({"op": "drain", "grace": grace, "last": last})
 
     def kill(self) -> None:
         """End it at once."""

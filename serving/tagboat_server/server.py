@@ -4,8 +4,8 @@ Uvicorn as it comes loses requests when it ends: it shuts connections that were 
 request. Here, to drain is:
 
 1. not ready, and for ``drain-delay`` seconds nothing else, so that whoever asks for health stops sending;
-2. accept what the kernel has queued, then close our copy of each listening socket (a server that shares it goes on
-   with the same queue);
+2. where nobody else accepts on a listening socket, let nobody new in; accept what the kernel has queued, then close
+   our copy of it (a server that shares it goes on with the same queue);
 3. shut no connection; close each after its next answer (``Connection: close``);
 4. end when all are gone, or when the grace is over.
 """
@@ -13,7 +13,6 @@ request. Here, to drain is:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
 import signal
@@ -28,7 +27,7 @@ import uvicorn
 from tagboat_server.balance import Acceptor, Balance
 from tagboat_server.connections import connection_factory
 from tagboat_server.errors import ListenError
-from tagboat_server.listening import BACKLOG, address_of
+from tagboat_server.listening import BACKLOG, address_of, refuse_new, take_queued
 from tagboat_server.logs import Log
 from tagboat_server.spec import Settings
 from tagboat_server.state import State
@@ -84,6 +83,7 @@ class Server(uvicorn.Server):
         self.log = log
         self.listeners: dict[str, socket.socket] = {}
         self.accepting: dict[str, Accepting] = {}
+        self.shared: set[str] = set()
         self.balance: Optional[Balance] = None
         self.remote: Optional[Remote] = None
         self.draining: Optional[asyncio.Task[None]] = None
@@ -136,8 +136,10 @@ class Server(uvicorn.Server):
             await self.remote.close()
         await self.turns()
 
-    async def listen(self, listener: socket.socket) -> str:
-        """Accept on a bound socket; returns its address. Raises `ListenError`.
+    async def listen(self, listener: socket.socket, *, shared: bool = False) -> str:
+        """Accept on a bound socket, ``shared`` where others may accept on it too; returns its address.
+
+        Raises `ListenError`.
 
         gRPC opens with the first TCP socket: on a private one the server may still be on trial.
         """
@@ -174,6 +176,8 @@ class Server(uvicorn.Server):
             kept.close()
             listener.close()
             raise ListenError(f"cannot listen: {error}", where=address) from None
+        if shared:
+            self.shared.add(address)
         self.listeners[address] = kept
         self.accepting[address] = accepting
         self.state.listening.append(address)
@@ -192,7 +196,9 @@ class Server(uvicorn.Server):
         if not self.listeners:
             raise ListenError("this server listens nowhere")
         tcp = [listener for listener in self.listeners.values() if listener.family != socket.AF_UNIX]
-        return (tcp or list(self.listeners.values()))[0].dup()
+        given = (tcp or list(self.listeners.values()))[0].dup()
+        self.shared.add(address_of(given))
+        return given
 
     def signalled(self, number: int) -> None:
         """SIGTERM and SIGINT drain; a second SIGINT ends at once."""
@@ -201,12 +207,17 @@ class Server(uvicorn.Server):
             return
         self.begin_drain(self.settings.drain, signal.Signals(number).name)
 
-    def begin_drain(self, grace: float, cause: str) -> None:
-        """Drain within ``grace`` seconds. Told again, a shorter grace counts and nothing else changes."""
+    def begin_drain(self, grace: float, cause: str, *, last: bool = False) -> None:
+        """Drain within ``grace`` seconds. Told again, a shorter grace counts and nothing else changes.
+
+        ``last``: whoever else accepts where this server does drains too.
+        """
         if self.draining is not None and self.state.draining:
             self.loop.call_later(grace, self.end)
             return
         self.state.draining = True
+        if last:
+            self.shared.clear()
         self.log.event("draining", cause=cause, grace=grace, connections=len(self.server_state.connections))
         self.draining = self.loop.create_task(self.drain(grace))
 
@@ -232,6 +243,8 @@ class Server(uvicorn.Server):
     async def stop_accepting(self) -> None:
         """Take what is queued, and close our copies of the listening sockets."""
         kept, self.listeners = self.listeners, {}
+        if wait := max((refuse_new(kept[address]) for address in kept if address not in self.shared), default=0.0):
+            await asyncio.sleep(wait)
         if type(self.loop).__module__.startswith("asyncio"):
             # asyncio (3.9 to 3.13) drops what it has accepted in the very turn in which its server is closed.
             for accepting in self.accepting.values():
@@ -243,7 +256,11 @@ class Server(uvicorn.Server):
         self.accepting.clear()
         self.state.listening.clear()
         # All that is queued in one go: whoever is answered meanwhile connects anew, and the queue would never be empty.
-        accepted = [taken for listener in kept.values() for taken in take_queued(listener)]
+        accepted = [
+            taken
+            for address, listener in kept.items()
+            for taken in take_queued(listener, shared=address in self.shared)
+        ]
         for connection in accepted:
             await self.loop.connect_accepted_socket(self.make_connection, connection)
         await self.turns()
@@ -259,17 +276,6 @@ def release_headers(release: Optional[str]) -> list[tuple[str, str]]:
     if release is None:
         return []
     return [("x-tagboat-release", release), ("x-amzn-sagemaker-custom-attributes", f"tagboat-release={release}")]
-
-
-def take_queued(listener: socket.socket) -> list[socket.socket]:
-    """Accept what the kernel has queued, then close the listening socket."""
-    taken = []
-    with listener, contextlib.suppress(OSError):
-        while True:
-            connection, _ = listener.accept()
-            connection.setblocking(False)
-            taken.append(connection)
-    return taken
 
 
 def descriptors() -> int:

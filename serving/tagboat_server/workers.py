@@ -90,6 +90,7 @@ class Supervisor:
         self.listeners = dict(zip(self.state.listening, listeners))
         self.members: list[Member] = []
         self.open = False
+        self.shared = False
         self.lock = threading.RLock()
         self.signals: list[int] = []
         self.awake, self.wake = socket.socketpair()
@@ -117,6 +118,7 @@ class Supervisor:
             if not self.listeners:
                 raise ListenError("this server listens nowhere")
             tcp = [listener for listener in self.listeners.values() if listener.family != socket.AF_UNIX]
+            self.shared = True
             return (tcp or list(self.listeners.values()))[0].dup()
 
     def listen(self, listener: socket.socket) -> str:
@@ -128,6 +130,7 @@ class Supervisor:
                 if self.state.draining:
                     raise ListenError("this server drains")
                 return address
+            self.shared = True
             self.listeners[address] = listener
             answers = [member.listen(listener) for member in self.members]
         refusals = [refusal for refusal in map(refusal_of, answers) if refusal is not None]
@@ -140,11 +143,11 @@ class Supervisor:
             self.state.listening.append(address)
         return address
 
-    def drain(self, grace: Optional[float]) -> None:
+    def drain(self, grace: Optional[float], last: bool) -> None:
         """Have every worker drain; the supervisor ends when all are gone."""
-        self.begin_drain(self.settings.drain if grace is None else max(0.0, grace), "control")
+        self.begin_drain(self.settings.drain if grace is None else max(0.0, grace), "control", last=last)
 
-    def begin_drain(self, grace: float, cause: str) -> None:
+    def begin_drain(self, grace: float, cause: str, *, last: bool = False) -> None:
         """Let go of the listening sockets, so that the last worker's copy is the last, and tell the workers."""
         with self.lock:
             if not self.state.draining:
@@ -155,7 +158,7 @@ class Supervisor:
                 self.listeners.clear()
                 self.state.listening.clear()
             for member in self.members:
-                member.leave(grace, MARGIN)
+                member.leave(grace, MARGIN, last=last or not self.shared)
         with contextlib.suppress(BlockingIOError):
             self.wake.send(b"\0")
 
