@@ -11,15 +11,14 @@ from typing import TypeVar
 
 import msgspec
 
-from deployers.base import FailedRelease, Hold, Release, Slot, TagRecord, VerifiedRelease
+from deployers.base import Hold, Release, Slot, TagRecord
 from deployers.errors import ConfigurationError, UnreachableError
+from deployers.history import History
 from deployers.kubernetes import names
 from deployers.kubernetes.api import CONFIG_MAP, Api
 from deployers.kubernetes.wire import ConflictError, Document
 
 SCHEMA = 1
-KEPT_VERIFIED = 5
-KEPT_FAILED = 20
 ATTEMPTS = 8
 TEXT = "record.json"
 
@@ -56,7 +55,7 @@ class Retired(msgspec.Struct, frozen=True, kw_only=True):
     until: float
 
 
-class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
+class SlotRecord(History, frozen=True, kw_only=True):
     """One slot. ``live``: what serves, ``workload``: by which object; ``inventory``: all that we have ever applied here
     and not yet seen gone; ``owned``: by object, a digest of our fields in it when the release had settled (`drift`)."""
 
@@ -71,20 +70,6 @@ class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
     retired: Sequence[Retired] = ()
     tag: TagRecord | None = None
     held: Hold | None = None
-    verified: Sequence[VerifiedRelease] = ()
-    failed: Sequence[FailedRelease] = ()
-
-    def with_verified(self, verified: VerifiedRelease) -> SlotRecord:
-        """Newest first, each release once; what is verified now is no failure any more."""
-        others = [kept for kept in self.verified if kept.release_id != verified.release_id]
-        failed = [kept for kept in self.failed if kept.release_id != verified.release_id]
-        return msgspec.structs.replace(self, verified=(verified, *others)[:KEPT_VERIFIED], failed=tuple(failed))
-
-    def with_failed(self, failure: FailedRelease) -> SlotRecord:
-        """Newest first, each release once; what failed now is nothing to roll back to."""
-        others = [kept for kept in self.failed if kept.release_id != failure.release_id]
-        verified = [kept for kept in self.verified if kept.release_id != failure.release_id]
-        return msgspec.structs.replace(self, failed=(failure, *others)[:KEPT_FAILED], verified=tuple(verified))
 
     def release_of(self, release_id: str | None) -> Release | None:
         """The release of an id, where it is one of the slot's."""

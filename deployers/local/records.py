@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from deployers.base import FailedRelease, Hold, Release, Slot, TagRecord, VerifiedRelease
+from deployers.base import Hold, Release, Slot, TagRecord
 from deployers.errors import ConfigurationError
+from deployers.history import History
 from deployers.local.files import make_private, write_whole
 
 SCHEMA = 1
-
-KEPT_VERIFIED = 5
-"""So many verified releases can be rolled back to; their bundles are kept."""
-
-KEPT_FAILED = 20
-"""So many failed releases are remembered."""
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +24,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     since: float
 
 
-class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
+class SlotRecord(History, frozen=True, kw_only=True):
     """One slot. ``live``: the id of the server that ought to serve; ``since``: Unix seconds since it does."""
 
     slot: Slot
@@ -41,20 +35,6 @@ class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
     operation: Operation | None = None
     tag: TagRecord | None = None
     held: Hold | None = None
-    verified: Sequence[VerifiedRelease] = ()
-    failed: Sequence[FailedRelease] = ()
-
-    def with_verified(self, verified: VerifiedRelease) -> SlotRecord:
-        """Newest first, each release once; what is verified now is no failure any more."""
-        others = [kept for kept in self.verified if kept.release_id != verified.release_id]
-        failed = [kept for kept in self.failed if kept.release_id != verified.release_id]
-        return msgspec.structs.replace(self, verified=(verified, *others)[:KEPT_VERIFIED], failed=tuple(failed))
-
-    def with_failed(self, failure: FailedRelease) -> SlotRecord:
-        """Newest first, each release once; what failed now is nothing to roll back to."""
-        others = [kept for kept in self.failed if kept.release_id != failure.release_id]
-        verified = [kept for kept in self.verified if kept.release_id != failure.release_id]
-        return msgspec.structs.replace(self, failed=(failure, *others)[:KEPT_FAILED], verified=tuple(verified))
 
 
 class ServerRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from tagboat_server.errors import ListenError, MissingLibraryError
+from tagboat_server.listening import bind_tcp
 from tagboat_server.spec import Identity, Settings
 
 if TYPE_CHECKING:
@@ -70,23 +71,7 @@ def require_library() -> None:
 
 def bind_shared(host: str, port: int) -> socket.socket:
     """A socket bound to the port, which never listens: others may bind it too, but only by SO_REUSEPORT."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ListenError(f"no address: {error.strerror or error}", where=f"{host}:{port}") from None
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind(address)
-    except (OSError, OverflowError) as error:
-        bound.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ListenError(
-            f"cannot be bound for gRPC: {reason}", where=f"{host}:{port}", hint="Is another server there?"
-        ) from None
-    return bound
+    return bind_tcp(host, port, option=socket.SO_REUSEPORT)
 
 
 def join(path: Path, identity: Identity, address: Address) -> int:

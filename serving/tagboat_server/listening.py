@@ -46,8 +46,11 @@ class Addresses:
             remove_own(self.path, self.file)
 
 
-def bind_tcp(host: str, port: int) -> socket.socket:
-    """A bound TCP socket that does not listen yet: what connects meanwhile is refused, not left waiting."""
+def bind_tcp(host: str, port: int, *, option: int = socket.SO_REUSEADDR) -> socket.socket:
+    """A bound TCP socket that does not listen yet: what connects meanwhile is refused, not left waiting.
+
+    ``option``: how it is bound; by SO_REUSEPORT others may bind the port too, but only by the same.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -56,7 +59,7 @@ def bind_tcp(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ListenError(f"no address: {error.strerror or error}", where=f"{host}:{port}") from None
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, option, 1)
         bound.bind(address)
         bound.setblocking(False)
     except (OSError, OverflowError) as error:

@@ -426,9 +426,12 @@ def test_a_port_that_another_program_has_is_refused_before_the_model_is_loaded(s
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        refused = serve(forest_bundle, ready=False, settings={"grpc-port": other.getsockname()[1]})
+        port = other.getsockname()[1]
+        refused = serve(forest_bundle, ready=False, settings={"grpc-port": port})
         assert refused.wait() == 2
-        assert "cannot be bound for gRPC" in refused.log
+        error = json.loads(refused.log.splitlines()[-1])["error"]
+        assert "cannot be bound" in error["message"]
+        assert error["where"].endswith(f":{port}")
         assert '"exact"' not in refused.log
 
 
