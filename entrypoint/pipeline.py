@@ -155,7 +155,7 @@ class SlotRun:
     def _stay_away_from(self, reason: str) -> SlotVerdict:
         text = f"this release failed before and is not tried again: {reason}"
         failure = Failure(message=text, where=str(self.slot), hint="Mend it and register anew, or pass --retry.")
-        return self._ended(Status.FAILED, text, failure=failure, observed=self._before)
+        return self._ended(Status.FAILED, text, failure=failure, observed=self._before, known_before=True)
 
     def _planned(self, plan: Plan) -> SlotVerdict:
         changes = [change for change in plan.changes if change.action is not Action.KEEP]

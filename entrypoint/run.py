@@ -6,13 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
+
 from deployers.base import Slot
+from deployers.errors import TagboatError
 from entrypoint.pipeline import Orders, SlotRun
 from entrypoint.preflight import preflight
 from entrypoint.registry import tags
 from entrypoint.registry.resolve import Resolution, resolve, slots_touched
 from entrypoint.registry.state import Registry
-from entrypoint.report.verdict import Preflight, SlotVerdict, Trigger, Verdict
+from entrypoint.report.verdict import Failure, Preflight, SlotVerdict, Trigger, Verdict
 from entrypoint.request import Command, Request
 from entrypoint.reversal import release_hold, remove, roll_back
 from entrypoint.survey import survey
@@ -30,7 +33,13 @@ def run(request: Request) -> Verdict:
         Command.REMOVE: remove,
         Command.RELEASE_HOLD: release_hold,
     }
-    return actions[request.command](workspace)
+    try:
+        verdict = actions[request.command](workspace)
+    except TagboatError as error:
+        trigger = Trigger(tag=(request.ref or "").removeprefix("refs/tags/") or None)
+        _announce(workspace, Verdict(failure=Failure.of(error), trigger=trigger))
+        raise
+    return _announce(workspace, verdict)
 
 
 def deploy(workspace: Workspace) -> Verdict:
@@ -88,6 +97,25 @@ def bring_all(workspace: Workspace, slots: Sequence[Slot], tag: str | None = Non
 
     with ThreadPoolExecutor(max(1, len(by_target))) as runners:
         return [verdict for verdicts in runners.map(bring, by_target.values()) for verdict in verdicts]
+
+
+def _announce(workspace: Workspace, verdict: Verdict) -> Verdict:
+    """Tell everybody whom tagboat.yaml names; what does not reach them is a warning of the verdict."""
+    wanted = workspace.configuration.notifications
+    if workspace.dry_run or not wanted:
+        return verdict
+    from entrypoint.notifications import announce
+    from entrypoint.notifications.messages import Circumstances
+
+    request = workspace.request
+    circumstances = Circumstances(
+        at=int(request.clock()), repository=request.environment.get("GITHUB_REPOSITORY"), run=request.run_url
+    )
+    problems = announce(verdict, wanted, circumstances, environment=request.environment,
+                        secret=workspace.progress.secret)  # fmt: skip
+    for problem in problems:
+        workspace.progress.warn(problem)
+    return msgspec.structs.replace(verdict, warnings=(*verdict.warnings, *problems))
 
 
 def _orders(workspace: Workspace, tag: str | None = None) -> Orders:

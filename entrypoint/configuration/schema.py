@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from deployers.settings import Connection, Duration, Settings, Size
+from entrypoint.configuration.notification_settings import Notification
 from entrypoint.configuration.remotes import Port, Remote
 from entrypoint.configuration.words import (
     JSON,
@@ -387,3 +388,4 @@ class Configuration(Settings, frozen=True, kw_only=True):
         ),
     ] = None
     dvc: Annotated[Dvc, Meta(description="Where DVC's objects are.")] = Dvc()
+    notifications: Annotated[tuple[Notification, ...], Meta(description="Who is told how a run ended.")] = ()

@@ -105,7 +105,7 @@ class SlotVerdict(msgspec.Struct, frozen=True, kw_only=True):
     one that was before this run, where known. ``changed``: whether this run changed what is served. ``proved_by``:
     ``server`` or ``configuration`` (`deployers.base.Observation`). ``tag``: the event that won, full name.
     ``changes``: what a dry run would do; ``fingerprint``: the live state that it saw. ``failure``: the error that ended
-    it; its exit code counts.
+    it; its exit code counts. ``known_before``: nothing was tried, since an earlier run failed in the same way.
     """
 
     artifact: str
@@ -127,6 +127,7 @@ class SlotVerdict(msgspec.Struct, frozen=True, kw_only=True):
     changes: Sequence[Change] = ()
     fingerprint: str | None = None
     failure: Failure | None = None
+    known_before: bool = False
 
     def __str__(self) -> str:
         return f"{self.artifact}#{self.stage} on {self.target}"
