@@ -17,6 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 from deployers.settings import Connection, Duration, Settings, Size
 from entrypoint.configuration.notification_settings import Notification
 from entrypoint.configuration.remotes import Port, Remote
+from entrypoint.configuration.report_settings import Report
 from entrypoint.configuration.words import (
     JSON,
     REPOSITORY_PATH,
@@ -389,3 +390,4 @@ class Configuration(Settings, frozen=True, kw_only=True):
     ] = None
     dvc: Annotated[Dvc, Meta(description="Where DVC's objects are.")] = Dvc()
     notifications: Annotated[tuple[Notification, ...], Meta(description="Who is told how a run ended.")] = ()
+    report: Annotated[Report, Meta(description="How metrics are read and judged.")] = Report()
