@@ -328,6 +328,13 @@ class Deployer(abc.ABC):
     def call(self, slot: Slot, request: Request, revision: Revision = Revision.LIVE) -> Response:
         """Send a request by the target's own way in. Raises `UnreachableError` when nothing answers."""
 
+    def refusal(self, request: Request) -> str | None:  # noqa: ARG002 - most targets hand any request on
+        """Why no server of this target could ever be sent the request (too large, another path), or None.
+
+        Asked for every smoke request before anything is downloaded or changed.
+        """
+        return None
+
     def templates(self) -> Mapping[str, str]:
         """SHA-256 of each template that makes what is applied, by its name; a part of every release's identity."""
         return {}

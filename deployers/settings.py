@@ -7,7 +7,7 @@ tagboat.yaml knows them: it accepts units for sizes and durations, and ``${env:N
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -40,11 +40,27 @@ VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
 """A reference to a variable of the runner's environment."""
 
 
+class Remark(msgspec.Struct, frozen=True):
+    """Something about a target's settings that a person should know. ``key``: below the target, as it is written.
+
+    ``wrong``: it can't work; otherwise it may not be what was meant. ``mend``: what to do.
+    """
+
+    key: str
+    message: str
+    mend: str
+    wrong: bool = True
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
     """Base of every mapping in tagboat.yaml: kebab-case keys, unknown ones forbidden.
 
     A subclass repeats ``kw_only=True`` (msgspec does not inherit that one).
     """
+
+    def remarks(self) -> Sequence[Remark]:
+        """What is wrong with these settings together that no type of a key can say; asks nobody."""
+        return ()
 
 
 def expand(text: str, environment: Mapping[str, str], *, where: str | None = None) -> str:

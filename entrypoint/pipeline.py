@@ -24,7 +24,7 @@ from entrypoint.registry.resolve import Resolution
 from entrypoint.registry.state import Registry
 from entrypoint.report.verdict import Failure, SlotVerdict, Status
 from entrypoint.saved_plan import SavedPlan
-from entrypoint.verification import await_release, verify
+from entrypoint.verification import await_release, check_requests, verify
 from entrypoint.workspace import Workspace
 
 SWITCH_SECONDS = 120.0
@@ -83,6 +83,7 @@ class SlotRun:
                     return self._unchanged()
                 if (reason := failed_before(before, draft)) and not self.orders.retry:
                     return self._stay_away_from(reason)
+                check_requests(self.deployer.refusal, self.settings.smoke, self.workspace.read_input)
                 bundle = prepare(self.workspace, wanted, self.journal)
                 release = msgspec.structs.replace(draft, bundle_digest=bundle.digest)
                 plan = self.deployer.plan(release, bundle)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from deployers.base import Health, Observation, Request, Response
-from deployers.errors import ReleaseFailedError, UnreachableError
+from deployers.errors import ConfigurationError, ReleaseFailedError, UnreachableError
 from entrypoint.configuration.schema import Approximate, Expect, Smoke
 
 RELEASE_HEADER = "x-tagboat-release"
@@ -40,6 +40,24 @@ def verify(call: Call, release_id: str, smoke: Sequence[Smoke], read_input: Call
                 failures.append(f"smoke request {number} ({request.method} {request.path}): {reason}")
     if failures:
         raise VerificationError("; ".join(failures))
+
+
+def check_requests(
+    refusal: Callable[[Request], str | None], smoke: Sequence[Smoke], read_input: Callable[[str], bytes]
+) -> None:
+    """Refuse smoke requests that the target could never hand to a server, before anything else is done.
+
+    Raises `ConfigurationError` with all of them.
+    """
+    refused = []
+    for number, one in enumerate(smoke, start=1):
+        request = _request(one, read_input)
+        if reason := refusal(request):
+            refused.append(f"smoke request {number} ({request.method} {request.path}): {reason}")
+    if refused:
+        raise ConfigurationError(
+            "; ".join(refused), where="smoke", hint="Change it in tagboat.yaml, for this target's stage if not for all."
+        )
 
 
 def await_release(

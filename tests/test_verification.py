@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from deployers.base import Health, Observation, Request, Response, Slot
-from deployers.errors import UnreachableError
+from deployers.errors import ConfigurationError, UnreachableError
 from entrypoint.configuration.schema import Approximate, Expect, Smoke
-from entrypoint.verification import VerificationError, await_release, verify
+from entrypoint.verification import VerificationError, await_release, check_requests, verify
 
 RELEASE = "0123456789abcdef0123456789abcdef"
 SLOT = Slot("iris", "dev", "here")
@@ -184,3 +184,16 @@ def test_unset_stays_apart_from_null():
     assert Expect().equal is UNSET
     with pytest.raises(VerificationError):
         check(server([1]), Smoke(input=0, expect=Expect(equal=None)))
+
+
+def test_requests_that_a_target_could_never_hand_on_are_refused_all_at_once_before_anything_is_asked():
+    smoke = [Smoke(input=0), Smoke(path="/v2/models"), Smoke(path="/other", input="x" * 90)]
+
+    def refusal(request: Request) -> str | None:
+        return None if request.path == "/methods/predict" else f"no way to {request.path}, {len(request.body)} bytes"
+
+    with pytest.raises(ConfigurationError) as refused:
+        check_requests(refusal, smoke, no_file)
+    assert "smoke request 2 (GET /v2/models): no way to /v2/models, 0 bytes" in refused.value.message
+    assert "smoke request 3 (POST /other): no way to /other, 92 bytes" in refused.value.message
+    check_requests(refusal, smoke[:1], no_file)

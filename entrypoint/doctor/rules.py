@@ -10,12 +10,13 @@ import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from entrypoint.doctor.findings import Finding, Severity, Unchecked
 from entrypoint.doctor.patient import Patient
 from entrypoint.errors import UnreachableError
+from entrypoint.registry.repository import Repository
 
 TIMEOUT = 15
 LIMIT = 5_000_000
@@ -30,7 +31,7 @@ NEEDED = {
 
 def check(patient: Patient) -> Iterator[Finding | Unchecked]:
     """Whether tags are protected."""
-    slug = _slug(patient)
+    slug = slug_of(patient.repository, patient.environment)
     if slug is None:
         yield Unchecked(
             check="tag-rules", reason="the remote is not on GitHub", mend="Protect tags by your host's means."
@@ -103,12 +104,12 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         """None: the redirect itself is the answer."""
 
 
-def _slug(patient: Patient) -> str | None:
+def slug_of(repository: Repository, environment: Mapping[str, str]) -> str | None:
     """``owner/name`` on GitHub, or None."""
-    named = patient.environment.get("GITHUB_REPOSITORY", "")
+    named = environment.get("GITHUB_REPOSITORY", "")
     if SLUG.fullmatch(named):
         return named
-    match = GITHUB.fullmatch(patient.repository.remote_url or "")
+    match = GITHUB.fullmatch(repository.remote_url or "")
     return match["slug"] if match and SLUG.fullmatch(match["slug"]) else None
 
 

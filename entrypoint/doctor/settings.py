@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from deployers.settings import VARIABLE
+from deployers.settings import VARIABLE, Settings
 from entrypoint.configuration import Configuration, InvalidConfigurationError, NoConfigurationError, settings_for
 from entrypoint.configuration.mistakes import nearest
 from entrypoint.doctor.findings import Finding, Severity, Unchecked
@@ -32,6 +32,7 @@ def check(patient: Patient) -> Iterator[Finding | Unchecked]:
             )
     else:
         yield from _committed(patient)
+        yield from _remarks(patient, loaded)
         yield from _against_registry(patient, loaded)
         yield from _loose_ends(patient, loaded)
         yield from _branch(patient, loaded)
@@ -49,6 +50,14 @@ def _committed(patient: Patient) -> Iterator[Finding]:
             f"the file {state}; in the Action the tip of the default branch counts",
             f"git add {patient.config}, commit and push to the default branch.",
         )
+
+
+def _remarks(patient: Patient, configuration: Configuration) -> Iterator[Finding]:
+    """What each target's kind of deployer says of its settings."""
+    for name, target in configuration.targets.items():
+        for remark in target.settings.remarks() if isinstance(target.settings, Settings) else ():
+            severity = Severity.ERROR if remark.wrong else Severity.WARNING
+            yield _finding(severity, f"{patient.config}: targets.{name}.{remark.key}", remark.message, remark.mend)
 
 
 def _against_registry(patient: Patient, configuration: Configuration) -> Iterator[Finding]:

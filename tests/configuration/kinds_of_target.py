@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from msgspec import Meta
 
-from deployers.settings import Connection, Duration, Secret, Settings, Size
+from deployers.settings import Connection, Duration, Remark, Secret, Settings, Size
 from entrypoint.configuration.kinds import KnownKinds
 
 
@@ -23,6 +23,11 @@ class ClusterSettings(Settings, frozen=True, kw_only=True):
     grace: Duration = 30.0
     resources: Resources = Resources()
     labels: Mapping[str, str] = {}
+
+    def remarks(self) -> Sequence[Remark]:
+        if self.namespace == "kube-system":
+            return [Remark("namespace", "it is the cluster's own", "Use one of yours.")]
+        return [Remark("grace", "it is short", "Give more.", wrong=False)] if self.grace < 1 else ()
 
 
 class PlainSettings(Settings, frozen=True, kw_only=True):

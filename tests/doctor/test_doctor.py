@@ -173,6 +173,20 @@ def test_what_is_not_committed_does_not_count_in_the_action(healthy):
     assert "differs from what is committed" in said(healthy.findings("configuration"))
 
 
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("namespace: kube-system", "error tagboat.yaml: targets.far.namespace: it is the cluster's own → Use one of yours."),
+        ("grace: 1ms", "warning tagboat.yaml: targets.far.grace: it is short → Give more."),
+    ],
+)  # fmt: skip
+def test_what_a_kind_of_target_has_to_say_of_its_settings_is_said(setting, expected, healthy):
+    more = f"targets: {{here: {{deployer: local}}, far: {{deployer: cluster, server: a, {setting}}}}}"
+    text = GOOD_CONFIGURATION.replace("targets: {here: {deployer: local}}", more)
+    healthy.commit({"tagboat.yaml": text.replace("[here]", "[here, far]")})
+    assert said(healthy.findings("configuration")) == expected
+
+
 # --- workflows -------------------------------------------------------------------------------------------------------
 
 
