@@ -21,6 +21,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "parse": ("registry:parse", "Take a tag apart, by the grammar alone."),
         "show": ("registry:show", "What is registered, and what is in which stage."),
         "history": ("registry:history", "Every event of the registry, newest first."),
+        "audit": ("audit:audit", "Who put what where, when, and by which gates."),
         "resolve": ("registry:resolve", "The release that a tag stands for."),
         "download": ("download:download", "The model's files, verified."),
     },

@@ -9,15 +9,11 @@ import click
 
 from entrypoint.commands.context import Context, pass_context
 from entrypoint.commands.options import json_option
+from entrypoint.commands.tables import minute, new_table, print_table, short, text
 from entrypoint.registry.tags import Tag
 from entrypoint.registry.tags import parse as parse_tag
 
-WIDE = 240
-"""Columns that a table may take where no terminal limits it."""
-
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from entrypoint.registry.events import Event
     from entrypoint.registry.repository import Repository
     from entrypoint.registry.resolve import Resolution
@@ -191,90 +187,53 @@ def _chosen(registry: Registry, ref: str | None) -> list[ArtifactState]:
     return [replace(state, versions=versions)]
 
 
-def _table(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=column not in {"by", "stages"}, overflow="fold")
-    return table
-
-
-def _print(context: Context, table: Table) -> None:
-    """As wide as the terminal; in a file or a pipe as wide as it takes."""
-    if not context.page.is_terminal:
-        context.page.width = WIDE
-    context.page.print(table)
-
-
-def _text(value: object) -> Any:
-    """Untrusted text for a terminal: no markup, no control characters."""
-    from rich.text import Text
-
-    shown = "" if value is None else str(value)
-    return Text("".join(character if character.isprintable() else " " for character in shown))
-
-
 def _print_overview(context: Context, registry: Registry) -> None:
     states = [state for state in registry.artifacts.values() if not state.deprecated]
     if not states:
         context.page.print("Nothing is registered here. `tagboat register ARTIFACT` makes a start.", markup=False)
         return
     stages = sorted({stage for state in states for stage in state.stages})
-    table = _table("artifact", "latest", *(f"#{stage}" for stage in stages))
+    table = new_table("artifact", "latest", *(f"#{stage}" for stage in stages))
     for state in states:
-        placed = (_text(_short(state.stages.get(stage))) for stage in stages)
-        table.add_row(_text(state.name), _text(state.latest or "-"), *placed)
-    _print(context, table)
-    table = _table("artifact", "stage", "version", "since", "by", "tag")
+        placed = (text(short(state.stages.get(stage))) for stage in stages)
+        table.add_row(text(state.name), text(state.latest or "-"), *placed)
+    print_table(context, table)
+    table = new_table("artifact", "stage", "version", "since", "by", "tag")
     for state in states:
         for stage, assignment in state.assignments.items():
-            cells = (state.name, stage, _short(assignment.version), _minute(assignment.when), assignment.author)
-            table.add_row(*(_text(cell) for cell in cells), _text(assignment.tag.name))
+            cells = (state.name, stage, short(assignment.version), minute(assignment.when), assignment.author)
+            table.add_row(*(text(cell) for cell in cells), text(assignment.tag.name))
     if table.row_count:
-        _print(context, table)
+        print_table(context, table)
 
 
 def _print_artifact(context: Context, state: ArtifactState) -> None:
     if state.deprecated:
-        context.page.print(_text(f"{state.name} is deprecated"))
-    table = _table("artifact", "version", "stages", "registered", "by", "commit")
+        context.page.print(text(f"{state.name} is deprecated"))
+    table = new_table("artifact", "version", "stages", "registered", "by", "commit")
     for version in state.versions:
-        registered = _minute(version.registered_at)
-        cells = (state.name, _short(version.version), ", ".join(version.stages), registered, version.author)
-        table.add_row(*(_text(cell) for cell in cells), _text(version.commit[:7]))
-    _print(context, table)
+        registered = minute(version.registered_at)
+        cells = (state.name, short(version.version), ", ".join(version.stages), registered, version.author)
+        table.add_row(*(text(cell) for cell in cells), text(version.commit[:7]))
+    print_table(context, table)
 
 
 def _print_events(context: Context, events: Iterable[Event]) -> None:
-    table = _table("when", "artifact", "event", "version", "stage", "by", "tag")
+    table = new_table("when", "artifact", "event", "version", "stage", "by", "tag")
     for happened in events:
         cells = (
-            _minute(happened.when),
+            minute(happened.when),
             happened.artifact,
             happened.kind.value,
-            _short(happened.version),
+            short(happened.version),
             happened.stage,
         )
-        table.add_row(*(_text(cell) for cell in cells), _text(happened.author), _text(happened.tag.name))
-    _print(context, table)
+        table.add_row(*(text(cell) for cell in cells), text(happened.author), text(happened.tag.name))
+    print_table(context, table)
 
 
 def _print_pairs(context: Context, document: dict[str, Any]) -> None:
     for key, value in document.items():
         if value not in (None, [], {}):
-            text = ", ".join(map(str, value)) if isinstance(value, list) else value
-            context.page.print(_text(f"{key:<12} {text}"), soft_wrap=True)
-
-
-def _minute(when: str | None) -> str:
-    """ISO 8601 in UTC, shortened for a person."""
-    return when[:16].replace("T", " ") if when else ""
-
-
-def _short(version: str | None) -> str:
-    """A version, or the beginning of the commit that stands for one."""
-    from entrypoint.registry.tags import is_commit
-
-    return version[:7] if version and is_commit(version) else version or "-"
+            told = ", ".join(map(str, value)) if isinstance(value, list) else value
+            context.page.print(text(f"{key:<12} {told}"), soft_wrap=True)
