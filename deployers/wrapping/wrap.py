@@ -86,7 +86,7 @@ def wrap(
     model_files.only(files, model_path)
     format_ = settings.format or model_formats.tell(model, model_path, [file.content.path for file in files])
     step("scan")
-    scan = _scanned(model, model_path, [file.content for file in files], cache)
+    scan = scanned(model, model_path, [file.content for file in files], cache)
     _judge(scan, settings, requirements, warn)
     step("lock")
     server = server_wheel(cache)
@@ -208,7 +208,7 @@ def environment_of(made: Bundle, *, cache: Path, environment: Mapping[str, str])
     return ensure(lock, made.server, cache=cache, environment=environment)
 
 
-def _scanned(model: Path, model_path: str, contents: list[Content], cache: Path) -> scanning.Scan:
+def scanned(model: Path, model_path: str, contents: list[Content], cache: Path) -> scanning.Scan:
     """The scan's outcome; kept by the files' hashes, since it depends on nothing else."""
     identity = msgspec.json.encode([scanning.RULES, model_path, contents])
     kept = cache / "scans" / f"{hashlib.sha256(identity).hexdigest()[:40]}.json"

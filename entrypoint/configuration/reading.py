@@ -131,6 +131,8 @@ class Reader:
         fitting = [member for member in members if member is not type(None) and fits(node, member)]
         if not fitting:
             return self._expected(node, [member for member in members if member is not type(None)], metas, path)
+        if len(fitting) > 1 and isinstance(node, documents.Mapping):
+            return self._tagged(node, fitting, path)
         if len(fitting) == 1:
             return self.read(node, Annotated[fitting[0], *metas] if metas else fitting[0], path)
         before = len(self.mistakes)  # several kinds of scalar: the first that takes it; text stands last
@@ -140,6 +142,18 @@ class Reader:
             if value is not INVALID:
                 return value
         return INVALID
+
+    def _tagged(self, node: documents.Mapping, kinds: Sequence[type[msgspec.Struct]], path: Path) -> Any:
+        """One of several structs, which a key of the mapping tells apart (msgspec's ``tag_field``)."""
+        key = kinds[0].__struct_config__.tag_field or ""
+        by_tag = {str(kind.__struct_config__.tag): kind for kind in kinds}
+        tag = node.items.get(key)
+        if tag is None:
+            return self.wrong(node.place, path, f"the key {quoted(key)} is missing", f"One of: {', '.join(by_tag)}.")
+        if not isinstance(tag, Scalar) or tag.text not in by_tag:
+            hint = suggestion(tag.text if isinstance(tag, Scalar) else "", by_tag, "kinds")
+            return self.wrong(tag.place, (*path, key), f"{described(tag)} is none of: {', '.join(by_tag)}", hint)
+        return self.struct(node, by_tag[tag.text], path, beside=(key,))
 
     def _scalar(self, node: Scalar, kind: Any, metas: Sequence[Meta], path: Path) -> Any:
         extra = {key: value for meta in metas if meta.extra for key, value in meta.extra.items()}

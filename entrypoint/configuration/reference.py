@@ -56,7 +56,8 @@ def _mappings(kind: type[msgspec.Struct], path: str, done: set[type]) -> Iterato
 def _structs(annotation: Any) -> Iterator[tuple[str, type[msgspec.Struct]]]:
     kind = stripped(annotation)[0]
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        yield "", kind
+        config = kind.__struct_config__
+        yield f"` with `{config.tag_field}: {config.tag}" if config.tag_field else "", kind
     elif get_origin(kind) in (Union, types.UnionType):
         for member in get_args(kind):
             yield from _structs(member)

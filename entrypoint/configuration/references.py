@@ -11,6 +11,7 @@ from deployers.settings import VARIABLE
 from entrypoint.configuration.mistakes import Mistake, Place, quoted, suggestion
 from entrypoint.configuration.reading import Path, dotted
 from entrypoint.configuration.schema import Configuration, Registration, StageOverrides
+from entrypoint.promotion.checking import mistakes as promotion_mistakes
 
 
 class References:
@@ -37,7 +38,14 @@ class References:
             known = {*configuration.stages, *artifact.stages}
             self._assigned(artifact.registration, known, ("artifacts", name, "registration"))
         self._signers()
+        self._promotion()
         return self.mistakes
+
+    def _promotion(self) -> None:
+        artifacts = self._configuration.artifacts.values()
+        stages = {*self._configuration.stages, *(name for artifact in artifacts for name in artifact.stages)}
+        for path, message, hint in promotion_mistakes(self._configuration.promotion, stages):
+            self._wrong(("promotion", *path), message, hint)
 
     def _targets(self, stage: StageOverrides, path: Path) -> None:
         if isinstance(stage.targets, UnsetType):

@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from deployers.settings import Connection, Duration, Settings, Size
 from entrypoint.configuration.notification_settings import Notification
+from entrypoint.configuration.promotion_settings import PromotionRules
 from entrypoint.configuration.remotes import Port, Remote
 from entrypoint.configuration.report_settings import Report
 from entrypoint.configuration.words import (
@@ -380,6 +381,10 @@ class Configuration(Settings, frozen=True, kw_only=True):
     registration: Annotated[Registration, Meta(description="What a registration does beyond being recorded.")] = (
         Registration()
     )
+    promotion: Annotated[
+        Mapping[StageName, PromotionRules],
+        Meta(description="How versions get from stage to stage, by the stage's name."),
+    ] = {}
     indexes: Annotated[tuple[Index, ...], Meta(description="Package indexes beside PyPI.")] = ()
     templates: Annotated[
         RepositoryPath | None,

@@ -1,0 +1,55 @@
+"""What is wrong in ``promotion:`` beyond its types: unknown stages, circles, conditions that cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from entrypoint.promotion import expressions, graph
+
+if TYPE_CHECKING:
+    from entrypoint.configuration.promotion_settings import Promotion
+
+Path = tuple[str | int, ...]
+Found = tuple[Path, str, str | None]
+"""Where below ``promotion``, what is wrong, and what to do."""
+
+RESERVED = frozenset({"incumbent", "params", "tags", "metrics"})
+"""Words of the conditions' language: a condition cannot name a stage that is called so."""
+
+
+def mistakes(promotion: Promotion, stages: Collection[str]) -> Iterator[Found]:
+    """Every mistake; ``stages`` are those that tagboat.yaml has."""
+    known = ", ".join(sorted(stages))
+    hint = f"The stages here: {known}." if known else "List it under `stages`; it needs no targets."
+    for stage, written in promotion.items():
+        if stage not in stages:
+            yield (stage,), f"there is no stage '{stage}'", hint
+        for index, rule in enumerate(graph.rules_of(promotion, stage)):
+            here: Path = (stage, index) if isinstance(written, tuple) else (stage,)
+            if rule.source not in stages:
+                yield (*here, "from"), f"there is no stage '{rule.source}'", hint
+            for number, gate in enumerate(rule.gates):
+                condition = gate if isinstance(gate, str) else getattr(gate, "condition", None)
+                if condition is not None:
+                    key: Path = () if isinstance(gate, str) else ("condition",)
+                    yield from _condition(condition, (*here, "gates", number, *key), stages)
+    for artifact, circle in graph.cycles(promotion):
+        who = f" for {artifact}" if artifact else ""
+        yield (
+            (circle[0],),
+            f"the stages go round in a circle{who}: {' → '.join([*circle, circle[0]])}",
+            ("A version must come to an end somewhere: take one of these rules out."),
+        )
+
+
+def _condition(text: str, path: Path, stages: Collection[str]) -> Iterator[Found]:
+    try:
+        expressions.parse(text, condition_stages(stages))
+    except expressions.ExpressionError as error:
+        yield path, str(error), error.hint
+
+
+def condition_stages(stages: Collection[str]) -> frozenset[str]:
+    """The stages that a condition can name; the language's own words mean what they always mean."""
+    return frozenset(stages) - RESERVED
