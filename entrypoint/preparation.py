@@ -82,28 +82,31 @@ def wrapped(
 def fetch(workspace: Workspace, wanted: Resolution, destination: Path, journal: Journal) -> Download:
     """The model's files, verified."""
     path = wanted.path or workspace.artifact(wanted.artifact).path
-    repository, root = workspace.repository, workspace.repository.root
-    dvc = workspace.configuration.dvc
-    trusted = workspace.source.commit
-    if trusted is None:
-        remotes = RemoteSettings.of_checkout(repository, path or "", root=root, dvc=dvc)
-    else:
-        remotes = RemoteSettings.at_commit(repository, trusted, path or "", root=root, dvc=dvc)
 
     def told(progress: Progress) -> None:
         if progress.total:
             journal.progress.step("download", progress.file, progress=min(1.0, progress.done / progress.total))
 
     return download(
-        repository,
+        workspace.repository,
         _Wanted(wanted.artifact, wanted.commit, path),
         cache=workspace.cache / "objects",
         destination=destination,
-        remotes=remotes,
+        remotes=remote_settings(workspace, path or ""),
         limits=workspace.policies.limits,
         environment=workspace.request.environment,
         progress=told,
     )
+
+
+def remote_settings(workspace: Workspace, path: str) -> RemoteSettings:
+    """The remotes that a path of the repository may be downloaded from, by the configuration's own ref alone."""
+    repository, root = workspace.repository, workspace.repository.root
+    dvc = workspace.configuration.dvc
+    trusted = workspace.source.commit
+    if trusted is None:
+        return RemoteSettings.of_checkout(repository, path, root=root, dvc=dvc)
+    return RemoteSettings.at_commit(repository, trusted, path, root=root, dvc=dvc)
 
 
 MAXIMUM_TEXT = 8_000_000

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from entrypoint.promotion import expressions, graph
 
 if TYPE_CHECKING:
+    from entrypoint.configuration.gate_settings import AnyGate
     from entrypoint.configuration.promotion_settings import Promotion
 
 Path = tuple[str | int, ...]
@@ -30,10 +31,7 @@ def mistakes(promotion: Promotion, stages: Collection[str]) -> Iterator[Found]:
             if rule.source not in stages:
                 yield (*here, "from"), f"there is no stage '{rule.source}'", hint
             for number, gate in enumerate(rule.gates):
-                condition = gate if isinstance(gate, str) else getattr(gate, "condition", None)
-                if condition is not None:
-                    key: Path = () if isinstance(gate, str) else ("condition",)
-                    yield from _condition(condition, (*here, "gates", number, *key), stages)
+                yield from _gate(gate, (*here, "gates", number), stages)
     for artifact, circle in graph.cycles(promotion):
         who = f" for {artifact}" if artifact else ""
         yield (
@@ -43,11 +41,23 @@ def mistakes(promotion: Promotion, stages: Collection[str]) -> Iterator[Found]:
         )
 
 
-def _condition(text: str, path: Path, stages: Collection[str]) -> Iterator[Found]:
+def _gate(gate: AnyGate | str, path: Path, stages: Collection[str]) -> Iterator[Found]:
+    condition, alone = (gate, False) if isinstance(gate, str) else (getattr(gate, "condition", None), False)
+    if condition is None:
+        return
+    if not isinstance(gate, str):
+        path, alone = (*path, "condition"), getattr(gate, "without_incumbent", None) == "pass"
     try:
-        expressions.parse(text, condition_stages(stages))
+        expression = expressions.parse(condition, condition_stages(stages))
     except expressions.ExpressionError as error:
         yield path, str(error), error.hint
+        return
+    if alone and not expression.is_comparison:
+        yield (
+            path,
+            "with `without-incumbent: pass` a condition is one comparison, and nothing beside it",
+            ("Write what stands beside it as a gate of its own: it must hold for the first version, too."),
+        )
 
 
 def condition_stages(stages: Collection[str]) -> frozenset[str]:

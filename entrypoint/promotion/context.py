@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from deployers.base import Health, Observation, Slot
 from entrypoint.configuration.promotion_settings import PromotionRule
 from entrypoint.errors import TagboatError
+from entrypoint.metrics import Metrics, read
+from entrypoint.metrics.fetching import fetcher
+from entrypoint.preparation import remote_settings
 from entrypoint.registry.resolve import Resolution
 from entrypoint.registry.state import Registry
 from entrypoint.workspace import Workspace
@@ -71,6 +74,7 @@ class Context:
     registry: Registry
     candidate: Candidate
     _slots: dict[str, Sequence[Seen]] = field(default_factory=dict, repr=False)
+    _metrics: dict[str, Metrics] = field(default_factory=dict, repr=False)
 
     @property
     def now(self) -> float:
@@ -105,6 +109,25 @@ class Context:
         except TagboatError as error:
             return Seen(slot, None, error)
 
-    @cached_property
-    def _facts(self) -> dict[str, Mapping[str, object]]:
-        return {}
+    def metrics(self, stage: str | None = None) -> Metrics | None:
+        """Metrics and parameters of what is in a stage (of the candidate by default), from Git and DVC's remote.
+
+        None where the stage has no version. Read once for each commit.
+        """
+        commit = self.candidate.commit
+        if stage is not None:
+            placed = self.placed(stage)
+            if placed is None:
+                return None
+            commit = placed.commit
+        if commit not in self._metrics:
+            workspace = self.workspace
+            fetch = fetcher(
+                workspace.repository,
+                lambda path: remote_settings(workspace, path),
+                cache=workspace.cache / "objects",
+                environment=workspace.request.environment,
+            )
+            found = read(workspace.repository, commit, workspace.configuration.report, fetch=fetch)
+            self._metrics[commit] = found.of(self.candidate.artifact)
+        return self._metrics[commit]

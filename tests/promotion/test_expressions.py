@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrypoint.promotion.expressions import Answer, ExpressionError, Name, evaluate, parse
@@ -163,7 +164,13 @@ def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 CONDITIONS = st.recursive(LEAVES, _larger, max_leaves=8)
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.sampled_from(["", "x", "nan", "1"]), st.just(10**400), st.just([1])
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.sampled_from(["", "x", "nan", "1"]),
+    st.just(10**400),
+    st.just([1]),
 )
 
 
@@ -173,6 +180,7 @@ def _known(value: object) -> bool:
     return isinstance(value, (bool, str)) or (isinstance(value, int) and abs(value) < 10**308)
 
 
+@settings(deadline=None)
 @given(CONDITIONS, st.dictionaries(st.sampled_from(["a", "b", "prod.a", "params.p", "tags.t"]), VALUES))
 def test_any_text_is_read_or_refused_and_passes_only_when_every_name_is_known(text, values):
     try:
@@ -186,17 +194,17 @@ def test_any_text_is_read_or_refused_and_passes_only_when_every_name_is_known(te
     assert (found.holds is None) == bool(found.reasons)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_makes_the_parser_fail_in_another_way(text):
-    try:
-        parse(text, STAGES)
-    except ExpressionError as error:
-        assert 0 <= error.position <= len(text)
+    with contextlib.suppress(ExpressionError):
+        assert parse(text, STAGES).text == text
 
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e100, max_value=1e100)
 
 
+@settings(deadline=None)
 @given(FINITE, FINITE)
 def test_comparisons_are_those_of_the_numbers(one, other):
     for sign, expected in (("<", one < other), ("<=", one <= other), (">", one > other), (">=", one >= other),
@@ -204,6 +212,7 @@ def test_comparisons_are_those_of_the_numbers(one, other):
         assert answer(f"a {sign} b", a=one, b=other).holds is expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=4), st.booleans())
 def test_names_are_found_in_the_order_of_the_text(names, minus):
     text = " + ".join(f"-{name}" if minus else name for name in names) + " > 0"

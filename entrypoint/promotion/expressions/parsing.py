@@ -95,6 +95,11 @@ class Expression:
         """Everything that is looked up, in the order of the text."""
         return tuple(sorted(_names(self.tree), key=lambda name: name.position))
 
+    @property
+    def is_comparison(self) -> bool:
+        """Whether it is one comparison of numbers or texts, with no ``and``, ``or`` or ``not`` beside or in it."""
+        return isinstance(self.tree, Binary) and self.tree.sign in _COMPARISONS and not _has_words(self.tree)
+
 
 _ORDER: Final = frozenset({"<", "<=", ">", ">="})
 _COMPARISONS: Final = _ORDER | {"==", "!="}
@@ -306,3 +311,14 @@ def _names(node: Node) -> Iterator[Name]:
         case Call(arguments=arguments):
             for argument in arguments:
                 yield from _names(argument)
+
+
+def _has_words(node: Node) -> bool:
+    match node:
+        case Unary(sign=sign, operand=operand):
+            return sign == "not" or _has_words(operand)
+        case Binary(sign=sign, left=left, right=right):
+            return sign in ("and", "or") or _has_words(left) or _has_words(right)
+        case Call(arguments=arguments):
+            return any(_has_words(argument) for argument in arguments)
+    return False
