@@ -1,0 +1,75 @@
+"""Which deployments AWS accepts: traffic shifting and its sizes, alarms, quotas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.fakes.sagemaker.account import Account
+from tests.fakes.sagemaker.endpoints import Endpoint
+from tests.fakes.sagemaker.errors import Refusal, invalid
+from tests.fakes.sagemaker.store import Stored
+
+Document = dict[str, Any]
+
+
+def check(account: Account, endpoint: Endpoint, config: Stored, given: Document) -> None:
+    """Raises `Refusal` for a DeploymentConfig that cannot be carried out."""
+    asked = given.get("DeploymentConfig")
+    if asked is None:
+        return
+    variants = config.given["ProductionVariants"]
+    if any("ServerlessConfig" in each for each in variants):
+        raise invalid("DeploymentConfig is not supported for serverless endpoints.")
+    routing = asked.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
+    rolling = asked.get("RollingUpdatePolicy")
+    if routing and rolling:
+        raise invalid("BlueGreenUpdatePolicy and RollingUpdatePolicy cannot both be specified.")
+    if rolling or routing.get("Type") in {"CANARY", "LINEAR"}:
+        before = {each.name for each in endpoint.live.variants}
+        if {each["VariantName"] for each in variants} != before:
+            raise invalid("Traffic can only be shifted between variants of the same names.")
+    _check_sizes(routing, rolling)
+    alarms = [each["AlarmName"] for each in asked.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
+    states = account.elsewhere.alarms(alarms) if alarms else {}
+    missing = [name for name in alarms if name not in states]
+    if missing:
+        raise invalid(f"The following CloudWatch alarms do not exist: [{', '.join(missing)}].")
+
+
+def _check_sizes(routing: Document, rolling: Document | None) -> None:
+    kind = routing.get("Type")
+    for name, wanted, least, most in (("CanarySize", "CANARY", 1, 50), ("LinearStepSize", "LINEAR", 10, 50)):
+        if (name in routing) != (kind == wanted):
+            raise invalid(f"{name} is required for, and only for, traffic routing of the type {wanted}.")
+        _check_size(name, routing.get(name), least, most)
+    for name in ("MaximumBatchSize", "RollbackMaximumBatchSize"):
+        _check_size(name, (rolling or {}).get(name), 5, 100 if name.startswith("Rollback") else 50)
+
+
+def _check_size(name: str, size: Document | None, least: int, most: int) -> None:
+    if size is not None and size["Type"] == "CAPACITY_PERCENT" and not least <= size["Value"] <= most:
+        raise invalid(f"{name} must be between {least} and {most} percent of the capacity.")
+
+
+def check_quota(account: Account, config: Stored, endpoint: Stored | None) -> None:
+    """Raises `Refusal` where the account may not have so many instances, the new ones beside the old ones."""
+    for kind, limit in account.quotas.items():
+        wanted = _instances(config.given["ProductionVariants"], kind)
+        used = sum(
+            variant.count
+            for each in account.store.all("endpoint")
+            if each is not endpoint or each.state.live.config != config.name
+            for variant in each.state.live.variants
+            if variant.given.get("InstanceType") == kind
+        )
+        if wanted and used + wanted > limit:
+            raise Refusal(
+                "ResourceLimitExceeded",
+                f"The account-level service limit '{kind} for endpoint usage' is {limit} Instances, with current "
+                f"utilization of {used} Instances and a request delta of {wanted} Instances. Please use AWS Service "
+                "Quotas to request an increase for this quota.",
+            )
+
+
+def _instances(variants: list[Document], kind: str) -> int:
+    return sum(each["InitialInstanceCount"] for each in variants if each.get("InstanceType") == kind)

@@ -1,0 +1,123 @@
+"""moto's server as a process: S3, STS, IAM, ECR, CloudWatch and its logs, application-autoscaling."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.sagemaker.store import REGION
+
+CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
+class Moto:
+    """A running server, and clients of it for what SageMaker itself asks of other services."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.lock = threading.Lock()
+
+    @functools.cached_property
+    def session(self) -> Any:
+        """Of dummy credentials."""
+        import boto3
+
+        return boto3.Session(**CREDENTIALS, region_name=REGION)
+
+    def client(self, service: str) -> Any:
+        """A client that talks to moto alone, made once."""
+        with self.lock:
+            clients: dict[str, Any] = self.__dict__.setdefault("clients", {})
+            if service not in clients:
+                clients[service] = self.session.client(service, endpoint_url=self.address)
+            return clients[service]
+
+    def reset(self) -> None:
+        """Forget everything."""
+        with urllib.request.urlopen(urllib.request.Request(f"{self.address}/moto-api/reset", method="POST")) as answer:
+            assert answer.status == 200
+
+    def holds(self, uri: str) -> bool:
+        """Whether S3 has an object, or for a folder any object."""
+        where = urllib.parse.urlsplit(uri)
+        key = where.path.lstrip("/")
+        try:
+            found = self.client("s3").list_objects_v2(Bucket=where.netloc, Prefix=key)
+        except self.client("s3").exceptions.NoSuchBucket:
+            return False
+        return any(key.endswith("/") or each["Key"] == key for each in found.get("Contents", []))
+
+    def read(self, uri: str) -> bytes | None:
+        """An object, or None."""
+        where = urllib.parse.urlsplit(uri)
+        if not self.holds(uri):
+            return None
+        content: bytes = self.client("s3").get_object(Bucket=where.netloc, Key=where.path.lstrip("/"))["Body"].read()
+        return content
+
+    def write(self, uri: str, content: bytes) -> None:
+        """Put an object."""
+        where = urllib.parse.urlsplit(uri)
+        self.client("s3").put_object(Bucket=where.netloc, Key=where.path.lstrip("/"), Body=content)
+
+    def role_exists(self, arn: str) -> bool:
+        """Whether IAM has a role."""
+        iam = self.client("iam")
+        try:
+            return bool(iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]["Arn"] == arn)
+        except iam.exceptions.NoSuchEntityException:
+            return False
+
+    def alarms(self, names: list[str]) -> dict[str, str]:
+        """The states of CloudWatch's alarms, of those that exist."""
+        found = self.client("cloudwatch").describe_alarms(AlarmNames=names)
+        return {each["AlarmName"]: each["StateValue"] for each in found["MetricAlarms"]}
+
+    def log(self, group: str, stream: str, lines: list[str]) -> None:
+        """Write lines into CloudWatch's logs."""
+        logs = self.client("logs")
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=group)
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now + number, "message": line} for number, line in enumerate(lines)]
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Moto]:
+    """A server on a port of its own, for as long as the block runs."""
+    log = folder / "moto.log"
+    command = [sys.executable, "-P", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    environment = {**os.environ, "MOTO_PORT": "0"}
+    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        started = []
+        address = ""
+        for line in process.stderr:
+            started.append(line)
+            if match := re.search(r"Running on (http://\S+)", line):
+                address = match[1]
+                break
+        assert address, "".join(started)
+        with log.open("w") as out:
+            reader = threading.Thread(target=lambda: out.writelines(process.stderr or ()), daemon=True)
+            reader.start()
+            try:
+                yield Moto(address)
+            finally:
+                process.terminate()
+                process.wait(10)
+                reader.join(10)
