@@ -110,9 +110,9 @@ class KubernetesDeployer(Deployer):
         if self.given_images is not None:
             return self.given_images
         # Imported here: what it takes to build is not needed to look.
-        from deployers.kubernetes.images import RegistryImages
+        from deployers.kubernetes.images import registry_images
 
-        return RegistryImages(
+        return registry_images(
             self.settings.pushed,
             self.surroundings,
             key=self._signing_key,

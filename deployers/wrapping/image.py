@@ -120,12 +120,10 @@ def build(
         step(f"server and model for {platform}")
         minor = ".".join(python.version.split(".")[:2])
         server = server_layer.make(bundle.server, file_sha256(bundle.server), minor, store)
-        model = model_layer.make(bundle, store, addresses=addresses)
-        images.append(
-            assembly.platform_image(
-                base, [packages.layer, server, model], packages.packages, labels=labels, annotations=annotations
-            )
-        )
+        layers = [packages.layer, server]
+        if settings.model is not ModelPlace.MOUNTED:
+            layers.append(model_layer.make(bundle, store, addresses=addresses))
+        images.append(assembly.platform_image(base, layers, packages.packages, labels=labels, annotations=annotations))
     if len(images) == 1:
         document, media_type = images[0].manifest, documents.MANIFEST
     else:
@@ -214,7 +212,7 @@ def save_archive(image: Image, file: Path, *, registries: Registries, name: str)
 
 
 def _addresses(bundle: Bundle, settings: ImageSettings) -> dict[str, str] | None:
-    if settings.model is ModelPlace.IMAGE:
+    if settings.model is not ModelPlace.OBJECT_STORAGE:
         return None
     if not settings.model_store:
         raise CapabilityError(

@@ -87,7 +87,7 @@ def _config(base: Base, layers: Sequence[Layer], labels: Mapping[str, str]) -> d
         said = [{"created": created} for _ in base.layers]  # podman builds on nothing whose history does not add up
     history = [
         *said,
-        *({"created": created, "created_by": f"tagboat: {name}"} for name in NAMES),
+        *({"created": created, "created_by": f"tagboat: {name}"} for name in NAMES[: len(layers)]),
     ]
     dropped = {"Cmd", "Entrypoint", "ArgsEscaped", "Image", "Hostname", "Healthcheck", "OnBuild"}
     return {

@@ -20,10 +20,14 @@ FETCHER = Path(__file__).with_name("fetch_model.py")
 
 
 class ModelPlace(enum.StrEnum):
-    """Where the model's files are: in the image, or in a store that an init container fetches them from."""
+    """Where the model's files are: in the image, in a store that an init container fetches them from, or nowhere yet.
+
+    With ``MOUNTED`` the image has no bundle at all: whoever runs it brings one along, as SageMaker does.
+    """
 
     IMAGE = "image"
     OBJECT_STORAGE = "object-storage"
+    MOUNTED = "mounted"
 
 
 def make(bundle: Bundle, store: Store, *, addresses: Mapping[str, str] | None = None) -> Layer:
