@@ -1,0 +1,192 @@
+"""Brings a release into a slot, or takes one down, in steps; every step finds its work done where it was done before.
+
+What is about to be made is written into the slot's record first, so that whatever a killed run has left is found, and
+removed, by the next one. An endpoint that serves is updated, never deleted and made again; only one that AWS calls
+Failed, which serves nothing and takes no update, is. Only objects that carry the slot's own tag are ever removed, and a
+config that the endpoint uses, or is on its way to, never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from deployers.base import Release, Slot, Step
+from deployers.errors import RefusedError, UnreachableError
+from deployers.sagemaker.api import Api, Endpoint
+from deployers.sagemaker.documents import Document, Made
+from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, KINDS
+from deployers.sagemaker.records import Operation, Records, Reference, ReleaseRecord, SlotRecord
+from deployers.sagemaker.refusals import BusyError
+from deployers.sagemaker.rollout import FIRST_PAUSE, Poller
+
+APPLY, ROLLBACK, REMOVE = "apply", "rollback", "remove"
+
+ATTEMPTS = 20
+"""So often is an endpoint found busy that had just stood still."""
+
+
+@dataclass(frozen=True)
+class Slotkeeper:
+    """What changes a slot. ``clock``: Unix seconds."""
+
+    api: Api
+    slot: Slot
+    records: Records
+    poller: Poller
+    clock: Callable[[], float]
+
+    def bring_up(self, release: Release, made: Made, kind: str) -> Iterator[Step]:
+        """Make what a release needs, bring the endpoint to it, and let go of what nothing goes back to any more."""
+        self.records.keep_release(ReleaseRecord(release=release, made=made))
+        operation = Operation(kind=kind, release=release, config=made.config, since=self.clock())
+        wanted = {Reference.of(each) for each in made.documents}
+        self.records.update(
+            lambda before: replace(
+                before,
+                endpoint=made.endpoint,
+                operation=operation,
+                tag=release.tag or before.tag,
+                inventory=tuple(sorted({*before.inventory, *wanted})),
+            )
+        )
+        yield Step(name="record", detail="what it will be made of is written down")
+        (endpoint,) = made.of(ENDPOINT)
+        place = made.documents.index(endpoint)
+        made_now = [str(each) for each in made.documents[:place] if self.api.ensure(each, self.slot)]
+        yield Step(name="create", detail=", ".join(made_now) or "all of it is there")
+        yield from self._bring_endpoint(endpoint, made.config)
+        yield from self.poller.until_serving(made.endpoint, made.config)
+        for document in made.documents[place + 1 :]:
+            self.api.ensure(document, self.slot)
+        yield from self._settle(release, made)
+
+    def take_down(self, kind: str) -> Iterator[Step]:
+        """Remove every object of the slot but its records."""
+        operation = Operation(kind=kind, release=None, config=None, since=self.clock())
+        record = self.records.update(lambda before: replace(before, operation=operation))
+        yield Step(name="record", detail="that it is taken down is written down")
+        for reference in record.inventory:
+            if reference.kind == ENDPOINT.name:
+                yield from self._delete_endpoint(reference.name)
+        yield Step(name="endpoint", detail="it is gone")
+        rest = [each for each in record.inventory if each.kind != ENDPOINT.name]
+        for reference in sorted(rest, key=_place, reverse=True):
+            self.api.delete(BY_NAME[reference.kind], reference.name, self.slot)
+        yield Step(name="take down", detail="what it was made of is gone")
+        self.records.update(
+            lambda before: replace(before, live=None, config=None, since=None, operation=None, inventory=())
+        )
+        yield Step(name="settle", detail="nothing serves")
+
+    def sweep(self) -> None:
+        """Remove the objects, and the stored requests, of releases that nothing can go back to any more."""
+        record = self.records.read()
+        if record is None:
+            return
+        needed = record.needed()
+        kept: set[Reference] = set()
+        dropped = []
+        for stored in self.records.releases():
+            if stored.release.id in needed:
+                kept |= {Reference.of(each) for each in stored.made.documents}
+            else:
+                dropped.append(stored)
+        surplus = [each for each in record.inventory if each not in kept and each.kind != ENDPOINT.name]
+        seen = self.api.endpoint(record.endpoint) if surplus else None
+        used = {seen.config, seen.pending} if seen is not None else set()
+        gone: set[Reference] = set()
+        for reference in sorted(surplus, key=_place, reverse=True):
+            if reference.kind == ENDPOINT_CONFIG.name and reference.name in used:
+                continue
+            self.api.delete(BY_NAME[reference.kind], reference.name, self.slot)
+            gone.add(reference)
+        if gone:
+            self.records.update(
+                lambda before: replace(before, inventory=tuple(each for each in before.inventory if each not in gone))
+            )
+        for stored in dropped:
+            self.records.drop_release(stored.release.id)
+
+    def _bring_endpoint(self, document: Document, config: str) -> Iterator[Step]:
+        """Make the endpoint, or begin its update; where it is on its way already, only wait."""
+        for _ in range(ATTEMPTS):
+            seen = self.api.endpoint(document.name)
+            if seen is not None and not self.api.is_ours(ENDPOINT, seen.name, self.slot):
+                raise _not_ours(document)
+            if seen is not None and not _is_bound_for(seen, config):
+                yield from self.poller.until_still(document.name)
+                seen = self.api.endpoint(document.name)
+            if seen is not None and seen.status == "Failed":
+                yield from self._delete_endpoint(document.name)
+                seen = None
+            if seen is None:
+                self.api.create_endpoint(document)
+                yield Step(name="endpoint", detail=f"{document} is being made")
+                return
+            if _is_bound_for(seen, config):
+                yield Step(name="endpoint", detail=f"{document} is {seen.status} with this config already")
+                return
+            try:
+                self.api.update_endpoint(document)
+            except BusyError:
+                self.poller.sleep(FIRST_PAUSE)  # somebody else was quicker: wait for that, too
+                continue
+            yield Step(name="endpoint", detail=f"{document} is being updated from {seen.config}")
+            return
+        raise _always_busy(document.name)
+
+    def _delete_endpoint(self, name: str) -> Iterator[Step]:
+        for _ in range(ATTEMPTS):
+            try:
+                if not self.api.delete(ENDPOINT, name, self.slot):
+                    return
+            except BusyError:
+                self.poller.sleep(FIRST_PAUSE)
+                yield from self.poller.until_still(name)
+                continue
+            yield from self.poller.until_gone(name)
+            return
+        raise _always_busy(name)
+
+    def _settle(self, release: Release, made: Made) -> Iterator[Step]:
+        """Write down that the release is what serves, and remove what is not needed any more."""
+        now = self.clock()
+
+        def settled(before: SlotRecord) -> SlotRecord:
+            same = before.live is not None and before.live.id == release.id and before.config == made.config
+            since = before.since if same else now
+            return replace(before, live=release, config=made.config, since=since, operation=None)
+
+        self.records.update(settled)
+        self.sweep()
+        yield Step(name="settle", detail="what nothing goes back to is gone")
+
+
+def _is_bound_for(seen: Endpoint, config: str) -> bool:
+    """Whether an endpoint serves by a config, or will once it stands still."""
+    if seen.status == "InService":
+        return seen.config == config
+    if seen.status in {"Creating", "SystemUpdating"}:
+        return seen.config == config
+    return seen.status == "Updating" and seen.pending == config
+
+
+def _always_busy(name: str) -> UnreachableError:
+    return UnreachableError(
+        "others change it all the time", where=f"Endpoint {name}", hint="Find out who does, and run the command again."
+    )
+
+
+def _place(reference: Reference) -> int:
+    return KINDS.index(BY_NAME[reference.kind])
+
+
+def _not_ours(document: Document) -> RefusedError:
+    return RefusedError(
+        "an endpoint of that name is there, and it is not ours",
+        where=str(document),
+        hint="Remove it, or name another one by `endpoint-name`; Tagboat takes over nothing that it did not make.",
+    )

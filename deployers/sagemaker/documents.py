@@ -1,0 +1,173 @@
+"""What a release is made of in AWS: the requests that templates/sagemaker/ renders, named and checked before any call.
+
+A template's name says what its documents are: ``model.json.j2`` makes requests of CreateModel. A repository's own one
+replaces ours of the same name, or stands beside it with a word more (``alarm.latency.json.j2``). What a later template
+refers to (a config to its models, an endpoint to its config) has its name by then: names of models and configs follow
+from their content, so that other content can never hide behind a known name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from deployers.base import JSON, Release
+from deployers.errors import RefusedError
+from deployers.rendering import Templates
+from deployers.sagemaker import names
+from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, KINDS, MODEL, Kind
+from deployers.sagemaker.settings import Deployment, SagemakerSettings
+
+Request = dict[str, Any]
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """One object: of which kind, by which name, and the request that makes it."""
+
+    kind: str
+    name: str
+    request: Mapping[str, JSON]
+
+    def __str__(self) -> str:
+        return f"{BY_NAME[self.kind].title} {self.name}"
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """A release's objects in the order in which they are made. ``config``: the endpoint config that serves it."""
+
+    endpoint: str
+    config: str
+    documents: Sequence[Document]
+
+    def of(self, kind: Kind) -> list[Document]:
+        """Those of a kind."""
+        return [each for each in self.documents if each.kind == kind.name]
+
+
+def endpoint_name(release_or_slot: Any, settings: SagemakerSettings) -> str:
+    """The slot's endpoint: the same for all of its releases."""
+    slot = release_or_slot.slot if isinstance(release_or_slot, Release) else release_or_slot
+    return settings.endpoint_name or names.slot_name(slot)
+
+
+def made(release: Release, *, container: Mapping[str, JSON], settings: SagemakerSettings, templates: Templates) -> Made:
+    """Render a release. ``container``: what the model's container is, as `containers` says.
+
+    Raises `ConfigurationError` and `RefusedError` for templates that make what they must not.
+    """
+    values: dict[str, JSON] = {
+        "container": dict(container),
+        "variant": names.VARIANT,
+        "endpoint_name": endpoint_name(release, settings),
+        "start_timeout": math.ceil(settings.start_timeout),
+        "download_timeout": math.ceil(settings.download_timeout),
+        "deployment": deployment_config(settings.deployment),
+        "tags": names.tag_list({**settings.tags, **names.release_tags(release)}),
+        "slot_tags": names.tag_list({**settings.tags, **names.slot_tags(release.slot)}),
+        "release": {"id": release.id, "version": release.version, "commit": release.commit,
+                    "artifact": release.slot.artifact, "stage": release.slot.stage},
+        "settings": plain(settings),
+    }  # fmt: skip
+    found: list[Document] = []
+    for kind in KINDS:
+        for template in (name for name in templates.names() if kind_of(name, templates) is kind):
+            found += [_named(kind, each, release, template) for each in templates.documents(template, values)]
+        if kind is MODEL:
+            models = [each.name for each in found if each.kind == kind.name]
+            values |= {"model_names": models, "model_name": models[0] if models else None}
+        if kind is ENDPOINT_CONFIG:
+            values["config_name"] = _only(found, kind)
+    endpoint = _only(found, ENDPOINT)
+    if endpoint != values["endpoint_name"]:
+        raise RefusedError(
+            f"a template makes the endpoint {endpoint}, and the slot's is {values['endpoint_name']}",
+            where="templates/sagemaker/endpoint.json.j2",
+        )
+    return Made(endpoint=endpoint, config=values["config_name"], documents=found)
+
+
+def kind_of(template: str, templates: Templates) -> Kind:
+    """What a template makes. Raises `RefusedError` for a name of which we know no kind."""
+    kind = BY_NAME.get(template.partition(".")[0])
+    if kind is None:
+        whose = "the repository's own" if template in templates.theirs else "our"
+        raise RefusedError(
+            f"{whose} template makes nothing that is known here",
+            where=f"templates/sagemaker/{template}",
+            hint=f"Its name begins with what it makes: {', '.join(BY_NAME)}; such as `model.json.j2`.",
+        )
+    return kind
+
+
+def _named(kind: Kind, request: Request, release: Release, template: str) -> Document:
+    """A rendered request with its name, and with the slot's tags whatever the template says."""
+    if kind.by_content:
+        content = {key: value for key, value in request.items() if key not in {kind.name_member, "Tags"}}
+        request = {**request, kind.name_member: names.content_name(release, content)}
+    name = request.get(kind.name_member)
+    if not isinstance(name, str):
+        raise RefusedError(f"it makes something without {kind.name_member}", where=f"templates/sagemaker/{template}")
+    if kind.tagged:
+        ours = names.release_tags(release) if kind.by_content else names.slot_tags(release.slot)
+        rendered = {each["Key"]: each["Value"] for each in request.get("Tags", [])}
+        request = {**request, "Tags": names.tag_list({**rendered, **ours})}
+    return Document(kind=kind.name, name=name, request=request)
+
+
+def _only(found: Sequence[Document], kind: Kind) -> str:
+    """The name of the one object of a kind that there must be."""
+    named = [each.name for each in found if each.kind == kind.name]
+    if len(named) != 1:
+        raise RefusedError(
+            f"the templates make {len(named)} objects of the kind {kind.name}, and one is needed",
+            where=f"templates/sagemaker/{kind.name}.json.j2",
+        )
+    return named[0]
+
+
+def deployment_config(wanted: Deployment) -> Request:
+    """DeploymentConfig of UpdateEndpoint (AWS, "Deployment guardrails")."""
+    wait, timeout = round(wanted.wait), round(wanted.timeout)
+    share = {"Type": "CAPACITY_PERCENT", "Value": wanted.size}
+    made: Request
+    if wanted.strategy == "rolling":
+        made = {
+            "RollingUpdatePolicy": {
+                "MaximumBatchSize": share,
+                "WaitIntervalInSeconds": wait,
+                "MaximumExecutionTimeoutInSeconds": timeout,
+            }
+        }
+    else:
+        routing: Request = {"Type": wanted.strategy.replace("-", "_").upper(), "WaitIntervalInSeconds": wait}
+        if wanted.strategy != "all-at-once":
+            routing["CanarySize" if wanted.strategy == "canary" else "LinearStepSize"] = share
+        made = {
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": routing,
+                "TerminationWaitInSeconds": round(wanted.keep_old),
+                "MaximumExecutionTimeoutInSeconds": timeout,
+            }
+        }
+    if wanted.alarms:
+        made["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in wanted.alarms]}
+    return made
+
+
+def plain(settings: SagemakerSettings) -> dict[str, Any]:
+    """The settings as templates see them: every key, by its name with underscores; nothing of the connection."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, msgspec.Struct):
+            return {field: shown(getattr(value, field)) for field in value.__struct_fields__}
+        if isinstance(value, Mapping):
+            return {key: shown(inner) for key, inner in value.items()}
+        return [shown(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+    found: dict[str, Any] = {**shown(settings), "image": shown(settings.pushed)}
+    for connection in ("region", "profile", "endpoint_url", "login"):
+        found.pop(connection, None)
+    return found

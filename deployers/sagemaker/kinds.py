@@ -1,0 +1,35 @@
+"""The kinds of objects that a release is made of, in the order in which they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind. ``name``: what its templates' names begin with, ``title``: what people call it.
+
+    ``create`` is the operation that makes it, ``describe`` the one that tells of it, ``delete`` the one that ends it;
+    ``name_member`` is the member of all three that names it. ``by_content``: its name follows from what it is, and it
+    is never changed. ``tagged``: its request takes tags.
+    """
+
+    name: str
+    title: str
+    create: str
+    describe: str
+    delete: str
+    name_member: str
+    by_content: bool = False
+    tagged: bool = True
+
+
+MODEL = Kind("model", "Model", "create_model", "describe_model", "delete_model", "ModelName", by_content=True)
+ENDPOINT_CONFIG = Kind(
+    "endpoint-config", "EndpointConfig", "create_endpoint_config", "describe_endpoint_config", "delete_endpoint_config",
+    "EndpointConfigName", by_content=True,
+)  # fmt: skip
+ENDPOINT = Kind("endpoint", "Endpoint", "create_endpoint", "describe_endpoint", "delete_endpoint", "EndpointName")
+
+KINDS = (MODEL, ENDPOINT_CONFIG, ENDPOINT)
+BY_NAME = {kind.name: kind for kind in KINDS}

@@ -1,0 +1,151 @@
+"""What an apply would change, for people: against what the endpoint serves by now, and what it costs first."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from deployers.base import JSON, Action, Change
+from deployers.sagemaker.api import Api
+from deployers.sagemaker.documents import Document, Made
+from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, MODEL
+from deployers.sagemaker.looking import Look
+
+Request = Mapping[str, Any]
+
+
+def changes(api: Api, seen: Look, made: Made, stored: Made | None) -> list[Change]:
+    """The changes that bring what was seen to what was made. Reads only.
+
+    ``stored``: what the live release was made of; of what is live only what it, or the new release, speaks of is shown,
+    so that no default that AWS has filled in counts as a change.
+    """
+    live = _Live(api, seen.endpoint.config if seen.endpoint is not None else None, stored)
+    found = [_change(live, document) for document in made.documents]
+    if all(change.action is Action.KEEP for change in found):
+        # All of it is there, and yet it is not served: bringing it there again is what there is to do.
+        found.append(Change(object=f"rollout of {seen.slot}", action=Action.UPDATE))
+    (config,) = made.of(ENDPOINT_CONFIG)
+    cost = _cost(live.config, config.request)
+    return [cost, *found] if cost is not None else found
+
+
+class _Live:
+    """What serves: its config, and the models of it, in the shape of the requests that make them."""
+
+    def __init__(self, api: Api, config: str | None, stored: Made | None) -> None:
+        self.api = api
+        self.stored = stored
+        self.config_name = config
+        self.config = (api.find(ENDPOINT_CONFIG, config) if config is not None else None) or {}
+
+    def before(self, document: Document) -> tuple[Request, Request]:
+        """What a document stands in for, and what our own request for that was."""
+        kind = BY_NAME[document.kind]
+        if kind is ENDPOINT:
+            return ({"EndpointName": document.name, "EndpointConfigName": self.config_name} if self.config_name
+                    else {}), {}  # fmt: skip
+        spoken = next((each.request for each in self.stored.of(kind)), {}) if self.stored is not None else {}
+        if kind is ENDPOINT_CONFIG:
+            return self.config, spoken
+        if kind is MODEL:
+            variants = self.config.get("ProductionVariants") or [{}]
+            name = variants[0].get("ModelName")
+            return (self.api.find(MODEL, name) if name else None) or {}, spoken
+        return self.api.find(kind, document.name) or {}, spoken
+
+
+def _change(live: _Live, document: Document) -> Change:
+    kind = BY_NAME[document.kind]
+    before, spoken = live.before(document)
+    asked = _shown(document.request)
+    old = _shown(_told(before, asked, spoken))
+    if kind is ENDPOINT and before.get("EndpointConfigName") == document.request["EndpointConfigName"]:
+        return Change(object=str(document), action=Action.KEEP)
+    diff = _diff(old, asked)
+    if kind is ENDPOINT:
+        return Change(object=str(document), action=Action.UPDATE if before else Action.CREATE, diff=diff)
+    if live.api.find(kind, document.name) is not None:
+        return Change(object=str(document), action=Action.KEEP)
+    return Change(object=str(document), action=Action.CREATE, diff=diff)
+
+
+def _told(node: JSON, asked: JSON, spoken: JSON) -> JSON:
+    """The parts of what is live of which we speak, or spoke."""
+    if isinstance(node, Mapping):
+        known = {*(asked if isinstance(asked, Mapping) else ()), *(spoken if isinstance(spoken, Mapping) else ())}
+        within = [each if isinstance(each, Mapping) else {} for each in (asked, spoken)]
+        return {
+            name: _told(value, within[0].get(name), within[1].get(name))
+            for name, value in node.items()
+            if name in known
+        }
+    if isinstance(node, list):
+        pairs = [each if isinstance(each, list | tuple) else [] for each in (asked, spoken)]
+        return [
+            _told(one, *(each[place] if place < len(each) else (each[-1] if each else None) for each in pairs))
+            for place, one in enumerate(node)
+        ]
+    return node
+
+
+def _shown(request: Request) -> dict[str, Any]:
+    """Without tags, which descriptions lack."""
+    return {name: value for name, value in request.items() if name != "Tags"}
+
+
+def _cost(before: Request, after: Request) -> Change | None:
+    """What is paid for, where that changes: one line a variant, before everything else."""
+    old, new = _paid(before), _paid(after)
+    if old == new:
+        return None
+    lines = [f"{name}: {old.get(name, 'nothing')} → {new.get(name, 'nothing')}" for name in sorted({*old, *new})
+             if old.get(name) != new.get(name)]  # fmt: skip
+    return Change(
+        object=f"COST: {'; '.join(lines)}",
+        action=Action.UPDATE if old else Action.CREATE,
+        diff="\n".join(difflib.unified_diff(_listed(old), _listed(new), "live", "planned", lineterm="")),
+    )
+
+
+def _paid(config: Request) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for group, mark in (("ProductionVariants", ""), ("ShadowProductionVariants", " (shadow)")):
+        for variant in config.get(group) or []:
+            found[variant["VariantName"] + mark] = _price(variant)
+    return found
+
+
+def _price(variant: Request) -> str:
+    """What of a variant AWS bills for."""
+    serverless = variant.get("ServerlessConfig")
+    if serverless:
+        provisioned = serverless.get("ProvisionedConcurrency")
+        kept = f", {provisioned} provisioned" if provisioned else ""
+        return (
+            f"serverless, {serverless.get('MemorySizeInMB')} MB, up to {serverless.get('MaxConcurrency')} at once{kept}"
+        )
+    disk = variant.get("VolumeSizeInGB")
+    size = f", {disk} GB each" if disk else ""
+    scaling = variant.get("ManagedInstanceScaling") or {}
+    count = variant.get("InitialInstanceCount")
+    if scaling.get("Status") == "ENABLED":
+        count = f"{scaling.get('MinInstanceCount')} to {scaling.get('MaxInstanceCount')}"
+    return f"{count} × {variant.get('InstanceType')}{size}"
+
+
+def _listed(paid: Mapping[str, str]) -> Sequence[str]:
+    return [f"{name}: {price}" for name, price in sorted(paid.items())]
+
+
+def _diff(before: Request, after: Request) -> str:
+    return "\n".join(difflib.unified_diff(_lines(before), _lines(after), "live", "planned", lineterm=""))
+
+
+def _lines(request: Request) -> list[str]:
+    if not request:
+        return []
+    return yaml.safe_dump(dict(request), sort_keys=True, width=1000, allow_unicode=True).splitlines()
