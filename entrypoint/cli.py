@@ -23,6 +23,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "history": ("registry:history", "Every event of the registry, newest first."),
         "audit": ("audit:audit", "Who put what where, when, and by which gates."),
         "resolve": ("registry:resolve", "The release that a tag stands for."),
+        "compare": ("compare:compare", "Two versions side by side: metrics, data, requirements."),
         "download": ("download:download", "The model's files, verified."),
     },
     "Write the registry": {

@@ -38,7 +38,7 @@ def download(context: Context, ref: str, out: Path | None, no_cache: bool, confi
     import tempfile
 
     from entrypoint.commands.registry import open_registry
-    from entrypoint.configuration import load_if_present
+    from entrypoint.configuration import folder_of, load_if_present
     from entrypoint.download import RemoteSettings
     from entrypoint.download import download as download_model
     from entrypoint.downloading.cache import default_cache
@@ -47,7 +47,7 @@ def download(context: Context, ref: str, out: Path | None, no_cache: bool, confi
 
     repository, registry = open_registry(context)
     resolution = resolve(repository, registry, ref)
-    settings = load_if_present(_folder_of(config, context.directory, repository.root), config)
+    settings = load_if_present(folder_of(config, context.directory, repository.root), config)
     artifact = settings.artifacts.get(resolution.artifact)
     path = resolution.path or (artifact.path if artifact else None)
     label = resolution.version or resolution.commit[:12]
@@ -65,13 +65,6 @@ def download(context: Context, ref: str, out: Path | None, no_cache: bool, confi
             link=False,
         )
     context.out(document(found, resolution), lambda: _print(context, found, resolution))
-
-
-def _folder_of(config: str, directory: Path, root: Path) -> Path:
-    """The nearest folder upwards in the checkout that has the configuration; the checkout's root where none has."""
-    start = directory.resolve()
-    inside = [folder for folder in (start, *start.parents) if folder.is_relative_to(root)]
-    return next((folder for folder in inside if (folder / config).exists()), root)
 
 
 def document(found: Download, resolution: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from entrypoint.configuration.layers import (
     settings_for,
     wants_grpc,
 )
-from entrypoint.configuration.loading import FILE, load, load_if_present, parse
+from entrypoint.configuration.loading import FILE, folder_of, load, load_if_present, parse
 from entrypoint.configuration.mistakes import InvalidConfigurationError, NoConfigurationError
 from entrypoint.configuration.schema import Artifact, Configuration, Target
 
@@ -20,6 +20,7 @@ __all__ = [
     "RegistrationSettings",
     "StageSettings",
     "Target",
+    "folder_of",
     "load",
     "load_if_present",
     "parse",

@@ -49,6 +49,13 @@ def load_if_present(directory: Path, file: str = FILE, kinds: Kinds | None = Non
         return Configuration()
 
 
+def folder_of(config: str, directory: Path, root: Path) -> Path:
+    """The nearest folder upwards in the checkout that has the configuration; the checkout's root where none has."""
+    start = directory.resolve()
+    inside = [folder for folder in (start, *start.parents) if folder.is_relative_to(root)]
+    return next((folder for folder in inside if (folder / config).exists()), root)
+
+
 def parse(content: bytes, file: str = FILE, kinds: Kinds | None = None) -> Configuration:
     """Read a configuration. ``file`` is what errors call it. Raises `InvalidConfigurationError`."""
     root = compose(content, file)

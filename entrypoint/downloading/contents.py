@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -103,6 +103,10 @@ class Contents:
             if is_below(path, pointer.path) and pointer.is_folder:
                 return [TrackedPart(pointer, path[len(pointer.path) + 1 :])]
         return [TrackedPart(pointer) for pointer in self._outputs_below(path)]
+
+    def pointers(self, files: Iterable[str]) -> list[Pointer]:
+        """What these ``.dvc`` files and ``dvc.lock`` files track; one that cannot be read is in `passed_over`."""
+        return [pointer for file in files if file in self.tree for pointer in self._read(file, strict=False)]
 
     def _folder(self, path: str, inside: list[TreeEntry]) -> list[GitFile | TrackedPart]:
         tracked = {pointer.path: pointer for pointer in self._outputs_below(path)}

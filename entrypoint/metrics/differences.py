@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -13,7 +14,8 @@ from entrypoint.metrics.figures import Value
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One name on both sides. ``present``: whether each side has it (a value may itself be null).
 
-    ``change``: after minus before, where both are numbers. ``better``: None where it cannot be told.
+    What JSON has no number for is text here: ``NaN``, ``Infinity``, ``-Infinity``. ``change``: after minus before,
+    where both are numbers. ``better``: None where it cannot be told.
     """
 
     name: str
@@ -26,7 +28,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def changed(self) -> bool:
-        """Whether the sides differ; NaN equals NaN here."""
+        """Whether the sides differ."""
         return self.present != (True, True) or not same(self.before, self.after)
 
 
@@ -40,8 +42,15 @@ def differences(
 
 
 def same(before: Value, after: Value) -> bool:
-    """Whether two values are the same to a reader: 1 is no True, and NaN is NaN."""
-    return type(before) is type(after) and (before == after or (before != before and after != after))
+    """Whether two values are the same to a reader: 1 is no True."""
+    return type(before) is type(after) and before == after
+
+
+def _told(value: Value) -> Value:
+    """A value as JSON can hold it."""
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _difference(
@@ -54,8 +63,8 @@ def _difference(
         change = float(new) - float(old)  # type: ignore[arg-type]
     return Difference(
         name=name,
-        before=old,
-        after=new,
+        before=_told(old),
+        after=_told(new),
         present=(name in before, name in after),
         change=change,
         direction=direction,
