@@ -1,7 +1,8 @@
-"""A fake cluster for each test, and what deploys to it; or, for the conformance suite, a namespace of a real one.
+"""A fake cluster for each test, and what deploys to it; or a real one.
 
-With TAGBOAT_TEST_KUBECONFIG (a file) and TAGBOAT_TEST_IMAGE (see subjects.py) the suite runs on that cluster. Tests that
-script what pods do are for the fake alone.
+With TAGBOAT_TEST_KUBECONFIG (a file) every test runs on that cluster's API server and controllers, and pods run on a
+node that the tests simulate (`tests.fakes.kubernetes.front`). With TAGBOAT_TEST_IMAGE too (see subjects.py) the
+conformance suite runs pods of that image on the cluster's own nodes.
 """
 
 import json
@@ -12,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.deployers.kubernetes.subjects import REAL_CLUSTER, REAL_IMAGE, ClusterSubject
-from tests.fakes.kubernetes import Cluster, Script
+from tests.fakes.kubernetes import Cluster, RealCluster, Script
 
 
 @pytest.fixture
 def cluster():
-    with Cluster(hurry=20.0) as cluster:
+    given = os.environ.get(REAL_CLUSTER)
+    with Cluster(hurry=20.0) if given is None else RealCluster(Path(given), hurry=20.0) as cluster:
         cluster.servers.scripts["broken"] = Script(kind="crash", log="loading\nValueError: no such column\n")
         yield cluster
 
@@ -25,20 +27,18 @@ def cluster():
 @pytest.fixture
 def subject_with(cluster, tmp_path):
     def make(**settings):
-        return ClusterSubject(tmp_path, cluster.kubeconfig(tmp_path), settings)
+        return ClusterSubject(tmp_path, cluster.kubeconfig(tmp_path), {**cluster.pod_settings, **settings})
 
     return make
 
 
 @pytest.fixture
 def anywhere_with(request, tmp_path):
-    """As `subject_with`, on a real cluster where there is one."""
+    """As `subject_with`, with real pods where there is a cluster and an image that it can pull."""
     given = os.environ.get(REAL_CLUSTER)
-    if given is None:
+    if given is None or not os.environ.get(REAL_IMAGE):
         yield request.getfixturevalue("subject_with")
         return
-    if not os.environ.get(REAL_IMAGE):
-        pytest.skip(f"NOT TESTED on the cluster of {REAL_CLUSTER}: {REAL_IMAGE} names no image that it can pull")
     namespace = f"tagboat-test-{secrets.token_hex(4)}"
     outside = ClusterSubject(tmp_path, Path(given), {}, namespace)
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}

@@ -13,7 +13,7 @@ from tests.fakes.kubernetes import Cluster
 @pytest.fixture
 def kserve_with(cluster, tmp_path):
     def make(**settings):
-        told = {"engine": "kserve", "replicas": 1, **settings}
+        told = {"engine": "kserve", "replicas": 1, **cluster.pod_settings, **settings}
         return KserveSubject(tmp_path, cluster.kubeconfig(tmp_path), told)
 
     return make

@@ -94,6 +94,11 @@ class Cluster:
         self.http.server_close()
         self.controllers.thread.join()
 
+    @property
+    def pod_settings(self) -> Document:
+        """The settings that a target's pods need to run here: none."""
+        return {}
+
     def add_namespace(self, name: str) -> None:
         """A namespace more."""
         metadata = {"name": name, "labels": {"kubernetes.io/metadata.name": name}}
