@@ -7,6 +7,7 @@ deployed.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import sys
@@ -35,6 +36,9 @@ from entrypoint.request import Command, Handle, Request
 
 INTERRUPTED: Final = 130
 """The exit code of a run that was cancelled, as shells have it."""
+
+CONTAINER_CACHE: Final = Path("/var/cache/tagboat")
+"""Where the container keeps what it downloads for the step: model code's own user reaches it, unlike root's home."""
 
 PRIVATE: Final = re.compile(
     r"INPUT_|GITHUB_(OUTPUT|ENV|PATH|STATE|STEP_SUMMARY|TOKEN)$|ACTIONS_(RUNTIME|CACHE|RESULTS)_"
@@ -106,6 +110,11 @@ def prepare_container(environment: MutableMapping[str, str]) -> None:
         environment["PATH"] = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 
 
+def own_cache(environment: Mapping[str, str]) -> Path | None:
+    """The container's own cache; None outside of it, where the user's is meant."""
+    return CONTAINER_CACHE if in_container(environment) and os.geteuid() == 0 else None
+
+
 def in_container(environment: Mapping[str, str]) -> bool:
     """Whether this is the container Action; its image says so, since GITHUB_ACTIONS is set outside of it as well."""
     return environment.get("TAGBOAT_CONTAINER") == "action"
@@ -140,7 +149,7 @@ def _act(step: Surroundings, runner: Runner, inputs: Inputs) -> Verdict:
         retry=inputs.retry,
         tag=not inputs.no_tag,
         token=inputs.token,
-        cache=inputs.cache_dir,
+        cache=inputs.cache_dir or own_cache(step.environment),
         in_action=in_container(step.environment),
         actor=step.environment.get("GITHUB_ACTOR") or None,
         run_url=run_url(step.environment),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from deployers.errors import RefusedError, TagboatError, UnreachableError
-from entrypoint.action import INTERRUPTED, prepare_container, run
+from entrypoint.action import INTERRUPTED, own_cache, prepare_container, run
 from entrypoint.github.ownership import give_back
 from entrypoint.report.verdict import SlotVerdict, Status, Trigger, Verdict
 from entrypoint.request import Command, ConfigRef, Request
@@ -259,6 +259,12 @@ def test_the_runners_path_means_nothing_inside_the_image() -> None:
     outside = {"PATH": "/home/runner/bin", "GITHUB_ACTIONS": "true"}
     prepare_container(outside)
     assert outside["PATH"] == "/home/runner/bin"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the container runs as root")
+def test_the_container_keeps_its_cache_where_model_codes_own_user_reaches_it():
+    assert own_cache({"GITHUB_ACTIONS": "true"}) is None
+    assert own_cache({"TAGBOAT_CONTAINER": "action"}) == Path("/var/cache/tagboat")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")

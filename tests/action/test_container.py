@@ -130,4 +130,5 @@ def test_a_pushed_tag_runs_the_built_action_in_a_workflow_from_checkout_to_outpu
                               timeout=400)  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "preflight of iris v0.1.0: passed" in done.stdout
+    assert "model code runs as root" not in done.stdout
     assert "said unchanged registration iris v0.1.0" in done.stdout
