@@ -169,6 +169,10 @@ class Transitions:
 
     def shift(self, endpoint: Endpoint, share: float) -> None:
         """A part of the traffic goes to the new fleet."""
+        reason = self.alarmed(endpoint)
+        if reason:
+            self.roll_back(endpoint, reason)
+            return
         endpoint.share = share
         if endpoint.pending:
             endpoint.pending.say("ActivatingTraffic", self.account.store.now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -93,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
         """Do what was ordered: cut the connection or refuse."""
         if fault.cut or fault.refusal is None:
             self.close_connection = True
-            self.connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
             raise ConnectionResetError
         raise fault.refusal
 
