@@ -10,15 +10,15 @@ import contextlib
 import datetime
 import os
 import platform
-import threading
 import time
 from collections.abc import Callable, Iterator
 
 from deployers.base import Slot
-from deployers.errors import LeaseHeldError, TagboatError, UnreachableError
+from deployers.errors import LeaseHeldError
 from deployers.kubernetes import names
 from deployers.kubernetes.api import LEASE, Api
 from deployers.kubernetes.wire import ConflictError, Document
+from deployers.renewal import Renewal
 
 DURATION = 60.0
 """Seconds after which a lease that nobody renews may be taken over; it is renewed four times as often."""
@@ -28,44 +28,16 @@ SKEW = 0.5
 
 
 class KubernetesLease:
-    """A lease that we hold; a thread renews it, since a step may take long."""
+    """A lease that we hold."""
 
     def __init__(self, api: Api, document: Document, duration: float) -> None:
         self.api = api
-        self.duration = duration
         self.document = document
-        self.lost: TagboatError | None = None
-        self.renewed = time.monotonic()
-        self.lock = threading.Lock()
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self.renewal = Renewal(self._write, duration=duration, where=f"Lease {document['metadata']['name']}")
 
     def renew(self) -> None:
         """Prolong the lease now, where the last time was long ago. Raises `LeaseHeldError` once it is lost."""
-        if time.monotonic() - self.renewed >= self.duration / 4:
-            self._renew()
-        if self.lost is not None:
-            raise self.lost
-
-    def _keep(self) -> None:
-        while not self.ended.wait(self.duration / 4):
-            self._renew()
-
-    def _renew(self) -> None:
-        with self.lock:
-            try:
-                self._write()
-                self.renewed = time.monotonic()
-            except UnreachableError as error:
-                # It holds until it expires; until then somebody who can be reached may answer again.
-                if time.monotonic() - self.renewed > self.duration:
-                    self.lost = self.lost or error
-            except TagboatError as error:
-                self.lost = self.lost or LeaseHeldError(
-                    f"the lease was lost: {error.message}",
-                    where=f"Lease {self.document['metadata']['name']}",
-                    hint="Another run has taken over; run the same command again.",
-                )
+        self.renewal.renew()
 
     def _write(self) -> None:
         try:
@@ -82,11 +54,11 @@ class KubernetesLease:
 
     def release(self) -> None:
         """Let go of it, so that the next run need not wait."""
-        self.ended.set()
-        with self.lock, contextlib.suppress(TagboatError):
-            if self.lost is None:
-                spec = {**self.document["spec"], "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
-                self.api.replace({**self.document, "spec": spec})
+        self.renewal.stop(self._let_go)
+
+    def _let_go(self) -> None:
+        spec = {**self.document["spec"], "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+        self.api.replace({**self.document, "spec": spec})
 
 
 @contextlib.contextmanager
@@ -98,7 +70,7 @@ def lease(
     Raises `LeaseHeldError`, naming the owner, when another run is at work.
     """
     held = _acquire(api, slot, patience=patience, sleep=sleep, duration=duration)
-    held.thread.start()
+    held.renewal.start()
     try:
         yield held
     finally:

@@ -73,7 +73,7 @@ def test_a_lease_whose_renewal_was_written_and_not_answered_is_still_ours(cluste
         for status in (500, None):
             if status is not None:
                 cluster.fail(when("PUT", "/leases/"), status=status, after_write=True)
-            lease.renewed -= 50
+            lease.renewal.renewed -= 50
             lease.renew()
         (held,) = cluster.store.list("coordination.k8s.io", "leases")
         assert held["metadata"]["resourceVersion"] == lease.document["metadata"]["resourceVersion"]
