@@ -49,6 +49,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Set up": {
         "init": ("init:init", "Write tagboat.yaml and the workflows."),
         "doctor": ("doctor:doctor", "What is wrong, and how to mend it."),
+        "iam-policy": ("iam_policy:iam_policy", "What AWS must allow for a target."),
     },
 }
 """Heading → command → (module:function below entrypoint.commands, one line of help)."""

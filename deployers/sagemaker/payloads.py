@@ -50,7 +50,7 @@ def refusal(request: Request, kind: EndpointKind, *, ours: bool = True) -> str |
     if request.path == READY and request.method == "GET":
         return None
     path, _, query = request.path.partition("?")
-    if query or not (path == INVOCATIONS or (ours and path.startswith(METHODS))):
+    if not (path == INVOCATIONS or (ours and path.startswith(METHODS))) or (query and not _is_method(query, ours=ours)):
         also = " (and `method:`, which reaches it too)" if ours else ""
         return f"SageMaker hands requests on to {INVOCATIONS} alone{also}, never to {request.path}"
     if request.method != "POST":
@@ -68,3 +68,8 @@ def refusal(request: Request, kind: EndpointKind, *, ours: bool = True) -> str |
             f"its timeout is {request.timeout:g} s, and {kind.value} endpoints end a request after {limits.seconds:g} s"
         )
     return None
+
+
+def _is_method(query: str, *, ours: bool) -> bool:
+    """Whether a query is one that our server takes by its custom attributes too."""
+    return ours and query.startswith("method=") and "&" not in query

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from deployers.sagemaker.login import Login
-from deployers.settings import Connection, Duration, Secret, Settings
+from deployers.sagemaker.remarks import remarks
+from deployers.settings import Connection, Duration, Remark, Secret, Settings
 
 EndpointName = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}\Z", max_length=63)]
 """A name of an endpoint, as SageMaker's CreateEndpoint has it."""
@@ -16,6 +17,9 @@ EndpointName = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}\
 RoleArn = Annotated[str, Meta(pattern=r"\Aarn:aws[a-z-]*:iam::[0-9]{12}:role/[a-zA-Z0-9+=,.@_/-]+\Z", max_length=2048)]
 Bucket = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")]
 Prefix = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*\Z", max_length=200)]
+BoundedDuration = Annotated[float, Meta(extra={"unit": "seconds"}, extra_json_schema={"x-unit": "seconds"})]
+"""Seconds, as `Duration`, with a lower bound of its own beside it: a type takes one of a kind."""
+
 InstanceType = Annotated[str, Meta(pattern=r"\Aml\.[a-z0-9-]+\.[a-z0-9]+\Z", max_length=40)]
 
 
@@ -67,7 +71,8 @@ class Deployment(Settings, frozen=True, kw_only=True):
         Duration, Meta(le=3600, description="Blue/green: how long the old instances are kept after the switch.")
     ] = 0.0
     timeout: Annotated[
-        Duration, Meta(ge=600, le=28800, description="How long AWS may take for it before it goes back by itself.")
+        BoundedDuration,
+        Meta(ge=600, le=28800, description="How long AWS may take for it before it goes back by itself."),
     ] = 3600.0
     alarms: Annotated[
         Sequence[str],
@@ -110,17 +115,23 @@ class SagemakerSettings(Settings, frozen=True, kw_only=True):
     tags: Annotated[Mapping[str, str], Meta(description="Further tags of every object.")] = {}
     deployment: Annotated[Deployment, Meta(description="How a new release takes over.")] = Deployment()
     start_timeout: Annotated[
-        Duration, Meta(ge=60, le=3600, description="How long a container may take until it answers /ping.")
+        BoundedDuration, Meta(ge=60, le=3600, description="How long a container may take until it answers /ping.")
     ] = 600.0
     download_timeout: Annotated[
-        Duration, Meta(ge=60, le=3600, description="`model: archive | s3`: how long the model may take to arrive.")
+        BoundedDuration,
+        Meta(ge=60, le=3600, description="`model: archive | s3`: how long the model may take to arrive."),
     ] = 1200.0
     patience: Annotated[
-        Duration, Meta(ge=60, description="How long a run watches an endpoint that changes before it leaves it alone.")
+        BoundedDuration,
+        Meta(ge=60, description="How long a run watches an endpoint that changes before it leaves it alone."),
     ] = 7200.0
     keep: Annotated[
         int, Meta(ge=1, le=50, description="How many verified releases keep their models and configs, to go back to.")
     ] = 5
+
+    def remarks(self) -> Sequence[Remark]:
+        """What is wrong with them together."""
+        return tuple(remarks(self))
 
     @property
     def pushed(self) -> Image | None:

@@ -39,13 +39,15 @@ def test_an_answer_has_a_minute_but_an_hour_where_it_is_fetched_later():
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_what_ends_at_invocations_can_be_asked(kind):
     assert refusal(request(path="/methods/predict"), kind) is None
+    assert refusal(request(path="/invocations?method=predict_proba"), kind) is None
     assert refusal(request(path="/health/ready", method="GET"), kind) is None
-    for path in ("/v2/models/iris/infer", "/invocations?method=predict", "/ping"):
+    for path in ("/v2/models/iris/infer", "/invocations?other=1", "/ping"):
         assert "/invocations alone" in (refusal(request(path=path), kind) or "")
     assert "POST alone" in (refusal(request(method="GET"), kind) or "")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_container_that_is_not_our_server_has_no_methods(kind):
-    assert refusal(request(path="/methods/predict"), kind, ours=False) is not None
+    for path in ("/methods/predict", "/invocations?method=predict"):
+        assert refusal(request(path=path), kind, ours=False) is not None
     assert refusal(request(), kind, ours=False) is None
