@@ -115,6 +115,7 @@ def _permissions(patient: Patient, workflow: Workflow) -> Iterator[Finding]:
             continue
         granted = workflow.permissions if job.permissions is None else job.permissions
         where = f"{workflow.path}: jobs.{job.name}"
+        yield from _identity(patient, granted, where, job)
         if granted is None:
             message = "it says no permissions, so the token may do whatever the repository's default allows"
             yield _finding(Severity.WARNING, where, message, "Add permissions: {contents: read}.")
@@ -123,6 +124,21 @@ def _permissions(patient: Patient, workflow: Workflow) -> Iterator[Finding]:
             yield _finding(Severity.WARNING, where, message, "Write permissions: {contents: read}.")
         elif isinstance(granted, dict):
             yield from _contents(granted.get("contents", "none"), where, job, assigns=assigns)
+
+
+def _identity(patient: Patient, granted: Any, where: str, job: Job) -> Iterator[Finding]:
+    """Whether the job may say who it is to a cloud, where something in it relies on that."""
+    if granted == "write-all" or (isinstance(granted, dict) and granted.get("id-token") == "write"):
+        return
+    logins = {name: target.written.get("login") for name, target in patient.configuration.targets.items()}
+    relying = [
+        f"targets.{name}" for name, login in logins.items() if isinstance(login, dict) and "web-identity" in login
+    ]
+    relying += [step.uses.partition("@")[0] for step in job.steps if "role-to-assume" in step.inputs
+                and "aws-access-key-id" not in step.inputs]  # fmt: skip
+    if relying:
+        message = f"{', '.join(relying)} logs in by the job's identity, which the job may not have made out"
+        yield _finding(Severity.ERROR, where, message, "Add id-token: write to its permissions.")
 
 
 def _contents(contents: Any, where: str, job: Job, *, assigns: bool) -> Iterator[Finding]:

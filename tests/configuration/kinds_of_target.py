@@ -23,6 +23,7 @@ class ClusterSettings(Settings, frozen=True, kw_only=True):
     grace: Duration = 30.0
     resources: Resources = Resources()
     labels: Mapping[str, str] = {}
+    login: Mapping[str, str] = {}
 
     def remarks(self) -> Sequence[Remark]:
         if self.namespace == "kube-system":

@@ -260,6 +260,28 @@ def test_patterns_mean_what_they_mean_to_github(pattern, name, fits):
     assert matches(name, [pattern]) is fits
 
 
+def test_a_login_by_the_jobs_identity_needs_the_right_to_one(healthy):
+    target = 'far: {deployer: cluster, server: a, login: {web-identity: "arn:aws:iam::123456789012:role/deploy"}}'
+    relying = GOOD_CONFIGURATION.replace("targets: {", f"targets: {{{target}, ")
+    healthy.commit({"tagboat.yaml": relying})
+    (finding,) = healthy.findings("workflows")
+    assert (finding.severity, finding.where) == (Severity.ERROR, ".github/workflows/tagboat.yml: jobs.deploy")
+    assert "targets.far logs in" in finding.message
+    granted = GOOD_WORKFLOW.replace("{contents: read}", "{contents: read, id-token: write}")
+    healthy.commit({".github/workflows/tagboat.yml": granted})
+    assert healthy.findings("workflows") == []
+
+
+def test_a_step_that_takes_a_role_needs_it_too(healthy):
+    step = "      - {uses: aws-actions/configure-aws-credentials@v5, with: {role-to-assume: arn, aws-region: a}}\n"
+    healthy.commit({".github/workflows/tagboat.yml": GOOD_WORKFLOW + step})
+    assert "aws-actions/configure-aws-credentials logs in" in said(healthy.findings("workflows"))
+    healthy.commit(
+        {".github/workflows/tagboat.yml": GOOD_WORKFLOW + step.replace("arn,", "arn, aws-access-key-id: k,")}
+    )
+    assert healthy.findings("workflows") == []
+
+
 # --- rules for tags --------------------------------------------------------------------------------------------------
 
 RULES = "https://api.github.com/repos/ann/models/rulesets"
