@@ -143,5 +143,13 @@ class SageMaker:
         """How many instances of a type the account may have."""
         self.account.quotas[instance_type] = limit
 
+    def not_ready(self, times: int = 1) -> None:
+        """The next invocations come while a serverless variant or a model is still being made ready."""
+        text = (
+            "Either a serverless variant's resources are still being provisioned, or a multi-model endpoint is still "
+            "downloading or loading the target model. Wait and try your request again."
+        )
+        self.fail("InvokeEndpoint", code="ModelNotReadyException", message=text, status=429, times=times)
+
     def _order(self, fault: Fault) -> None:
         self.front.faults.orders.append(fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from tests.fakes.sagemaker.containers import Containers
@@ -19,6 +20,9 @@ class Elsewhere(Protocol):
 
     def read(self, uri: str) -> bytes | None:
         """An object, or None."""
+
+    def under(self, uri: str) -> Iterator[tuple[str, bytes]]:
+        """The objects of a folder, by what follows it in their keys."""
 
     def write(self, uri: str, content: bytes) -> None:
         """Put an object."""

@@ -98,11 +98,11 @@ class Components:
         containers = self.containers(specification)
         reason = None
         for container in containers:
-            script = self.account.containers.script(container)
-            if script.log:
+            start = self.account.containers.script(container).start(component.variant, container)
+            if start.log:
                 group = f"/aws/sagemaker/InferenceComponents/{component.stored.name}"
-                self.account.elsewhere.log(group, f"{component.variant}/i-0", script.log.splitlines())
-            reason = reason or script.reason(component.variant, container)
+                self.account.elsewhere.log(group, f"{component.variant}/i-0", start.log)
+            reason = reason or start.reason
         first = component.status == "Creating"
         component.failure = reason
         component.status = "Failed" if reason and first else "InService"

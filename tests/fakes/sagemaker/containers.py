@@ -1,7 +1,7 @@
 """What runs on instances: scripted by a part of what a container is made from, since no image can run here.
 
 A container that serves answers as Tagboat's server does: it names the release that its environment gives it. Or it is a
-real server: `Script.server` returns the address of one for a container.
+real server: `Script.server` returns the address of one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import http.client
 import json
 import threading
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 Document = dict[str, Any]
@@ -33,6 +33,9 @@ REASONS = {
 }
 """Why an endpoint is Failed, in the words of AWS as its users have reported them, by `Script.kind`."""
 
+SILENT = {"no-image", "no-data", "no-extract", "capacity", "internal"}
+"""Where no container ran that could have written anything."""
+
 
 class Answer(NamedTuple):
     """What a container answers to one request."""
@@ -48,13 +51,24 @@ def constant(body: bytes) -> Any:
     return [0]
 
 
+class DidNotStart(Exception):
+    """A real server ended, or was not ready in time. Its text is what it wrote."""
+
+
+class Start(NamedTuple):
+    """How a container came up: the FailureReason where it did not, and what it wrote."""
+
+    reason: str | None
+    log: list[str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Script:
     """How containers of an image behave.
 
     ``kind``: serve, or why one does not (`REASONS`). ``status`` of its answers. ``release``: to be named instead of the
-    right one. ``ours``: it is Tagboat's server, and names a release at all. ``server``: from the container's
-    environment, the address of a real server that answers instead. ``late``: it takes longer than SageMaker waits.
+    right one. ``ours``: it is Tagboat's server, and names a release at all. ``server``: the address of a real server
+    that answers for a container instead (`processes.Instances`). ``late``: it takes longer than SageMaker waits.
     """
 
     kind: str = "serve"
@@ -64,14 +78,23 @@ class Script:
     ours: bool = True
     late: bool = False
     log: str = "ready\n"
-    server: Callable[[Mapping[str, str]], str] | None = None
+    server: Callable[[Document], str] | None = None
 
-    def reason(self, variant: str, container: Document) -> str | None:
-        """The FailureReason, or None where the container comes up."""
-        if self.kind == "serve":
-            return None
+    def start(self, variant: str, container: Document) -> Start:
+        """Start a container of a variant."""
+        kind, log = self.kind, self.log
+        if self.server is not None:
+            try:
+                self.server(container)
+            except DidNotStart as failure:
+                kind, log = "crash", str(failure)
+        if kind in SILENT:
+            log = ""
+        if kind == "serve":
+            return Start(None, log.splitlines())
         name = container.get("ContainerHostname", "primary")
-        return REASONS[self.kind].format(variant=variant, container=name, data=model_data(container))
+        reason = REASONS[kind].format(variant=variant, container=name, data=model_data(container))
+        return Start(reason, log.splitlines())
 
 
 class Containers:
@@ -93,7 +116,7 @@ class Containers:
             self.asked.append((container, headers, body))
         script = self.script(container)
         if script.server is not None:
-            return _forwarded(script.server(environment(container)), headers, body)
+            return _forwarded(script.server(container), headers, body)
         release = script.release or environment(container).get("TAGBOAT_RELEASE", "")
         ours = {"x-tagboat-release": release, "x-amzn-sagemaker-custom-attributes": f"tagboat-release={release}"}
         told = {"content-type": "application/json", **(ours if script.ours and release else {})}

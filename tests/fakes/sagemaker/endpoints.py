@@ -126,11 +126,11 @@ class Transitions:
             return None
         for variant in [*fleet.variants, *fleet.shadows]:
             for container in variant.containers:
-                script = self.account.containers.script(container)
-                if script.log and script.kind not in {"no-image", "capacity"}:
+                start = self.account.containers.script(container).start(variant.name, container)
+                if start.log:
                     group = f"/aws/sagemaker/Endpoints/{endpoint.stored.name}"
-                    self.account.elsewhere.log(group, instance(fleet, variant.name), script.log.splitlines())
-                found = found or script.reason(variant.name, container)
+                    self.account.elsewhere.log(group, instance(fleet, variant.name), start.log)
+                found = found or start.reason
         return found
 
     # Updating

@@ -66,6 +66,14 @@ class Moto:
         content: bytes = self.client("s3").get_object(Bucket=where.netloc, Key=where.path.lstrip("/"))["Body"].read()
         return content
 
+    def under(self, uri: str) -> Iterator[tuple[str, bytes]]:
+        """The objects of a folder, by what follows it in their keys."""
+        where = urllib.parse.urlsplit(uri)
+        prefix = where.path.lstrip("/")
+        pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=where.netloc, Prefix=prefix)
+        for key in [each["Key"] for page in pages for each in page.get("Contents", [])]:
+            yield key.removeprefix(prefix), self.client("s3").get_object(Bucket=where.netloc, Key=key)["Body"].read()
+
     def write(self, uri: str, content: bytes) -> None:
         """Put an object."""
         where = urllib.parse.urlsplit(uri)
