@@ -78,7 +78,7 @@ CREDENTIALS = frozenset({
 })  # fmt: skip
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden"})
 ABSENT = frozenset({
-    "404", "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NotFound", "ResourceNotFound", "ResourceNotFoundException",
+    "404", "NoSuchKey", "NoSuchUpload", "NotFound", "ResourceNotFound", "ResourceNotFoundException",
     "RepositoryNotFoundException", "ImageNotFoundException", "ObjectNotFoundException", "NoSuchEntity",
     "LifecyclePolicyNotFoundException",
 })  # fmt: skip
@@ -143,6 +143,8 @@ def refusal(error: Any, service: str, subject: str) -> TagboatError:
             where=where,
             hint="Run the same command again.",
         )
+    if code == "NoSuchBucket":
+        return InvalidError(said, where=where, hint="Make the bucket first, or name another: Tagboat makes none.")
     if code in ABSENT or (_is_words(code) and NOT_THERE.search(said)):
         return NotFoundError(said, where=where)
     if code in THERE or (_is_words(code) and ALREADY.search(said)):
