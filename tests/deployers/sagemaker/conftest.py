@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deployers.sagemaker.wire import Amazon
 from tests.fakes.sagemaker import ACCOUNT, REGION, Moto, SageMaker
 from tests.fakes.sagemaker.moto import running
 
@@ -45,6 +46,11 @@ class Aws:
 
         once = Config(retries={"max_attempts": 0, "mode": "standard"})
         return self.moto.session.client(service, endpoint_url=self.endpoint_url, config=once)
+
+    def amazon(self) -> Amazon:
+        """What deployers call AWS by, without a login of its own, whose library takes its time to begin."""
+        session = self.moto.session._session
+        return Amazon(session, region=self.region, endpoint=lambda _: self.endpoint_url, where="targets.aws")
 
 
 @pytest.fixture(scope="session")

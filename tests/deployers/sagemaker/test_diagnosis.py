@@ -1,11 +1,8 @@
 """What is told of an endpoint that does not come up: its state, why, what to do, and its newest container's last lines."""
 
-import types
-
 import pytest
 
 from deployers.sagemaker.diagnosis import LOG_LINES, explain, log_lines
-from deployers.sagemaker.login import login
 from deployers.sagemaker.reasons import advice
 from tests.fakes.sagemaker import Script
 
@@ -15,8 +12,7 @@ GROUP = f"/aws/sagemaker/Endpoints/{ENDPOINT}"
 
 @pytest.fixture
 def amazon(aws):
-    settings = types.SimpleNamespace(region=None, profile=None, endpoint_url=aws.endpoint_url)
-    return login(settings, aws.environment, "aws")
+    return aws.amazon()
 
 
 @pytest.fixture
