@@ -94,7 +94,7 @@ class CanaryRun:
 def compare(old: Figures, new: Figures, bounds: Canary) -> list[str]:
     """In what the new release is worse than it may be; nothing is worse than what has no figures."""
     worse = []
-    failed, failed_before = _rate(new), _rate(old)
+    failed, failed_before = error_rate(new), error_rate(old)
     if failed > failed_before + bounds.error_rate:
         worse.append(f"{failed:.1%} of its requests failed, {failed_before:.1%} of the old one's")
     slow, slow_before = new.get("latency_p99", math.nan), old.get("latency_p99", math.nan)
@@ -106,7 +106,8 @@ def compare(old: Figures, new: Figures, bounds: Canary) -> list[str]:
     return worse
 
 
-def _rate(figures: Figures) -> float:
+def error_rate(figures: Figures) -> float:
+    """The share of requests that failed, 0 where none came."""
     return figures.get("failures", 0.0) / figures["requests"] if figures.get("requests") else 0.0
 
 

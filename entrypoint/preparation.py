@@ -73,7 +73,7 @@ def wrapped(
             store=workspace.cache / "bundles",
             cache=workspace.cache,
             environment=workspace.request.environment,
-            sample=_sample(tree, artifact),
+            sample=sample_of(tree, artifact),
             step=lambda name: journal.progress.note(f"wrap: {name}"),
             warn=journal.warn,
         )
@@ -184,7 +184,7 @@ def _optimize(artifact: Artifact) -> Optimize | None:
     return Optimize(**msgspec.structs.asdict(asked))
 
 
-def _sample(tree: Tree, artifact: Artifact) -> bytes | None:
+def sample_of(tree: Tree, artifact: Artifact) -> bytes | None:
     """The sample of the tree: a body of the server's own protocol. Whether it fits is for the model to say."""
     if artifact.sample is None:
         return None

@@ -132,7 +132,7 @@ def _mismatch(body: bytes, expect: Expect, *, of_a_method: bool) -> str | None:
         answer = answer["predictions"]
     if expect.equal is not UNSET and not _same(answer, expect.equal):
         return f"answered {_excerpt(body)} instead of {_excerpt(msgspec.json.encode(expect.equal))}"
-    if isinstance(expect.approximate, Approximate) and not _near(answer, expect.approximate.value, expect.approximate):
+    if isinstance(expect.approximate, Approximate) and not near(answer, expect.approximate.value, expect.approximate):
         wanted = msgspec.json.encode(expect.approximate.value)
         return f"answered {_excerpt(body)}, which is not near {_excerpt(wanted)}"
     return None if expect.schema is UNSET else _against_schema(answer, expect.schema)
@@ -153,7 +153,7 @@ def _same(answer: Any, expected: Any) -> bool:
     return _alike(answer, expected, _same, lambda one, other: one == other)
 
 
-def _near(answer: Any, expected: Any, within: Approximate) -> bool:
+def near(answer: Any, expected: Any, within: Approximate) -> bool:
     """The same shape, and every number within the tolerances (numpy.isclose)."""
     if isinstance(answer, bool) or isinstance(expected, bool):
         return answer is expected
@@ -163,7 +163,7 @@ def _near(answer: Any, expected: Any, within: Approximate) -> bool:
             return bool(one == other)
         return math.isfinite(one) and abs(one - other) <= within.atol + within.rtol * abs(other)
 
-    return _alike(answer, expected, lambda one, other: _near(one, other, within), close)
+    return _alike(answer, expected, lambda one, other: near(one, other, within), close)
 
 
 def _alike(answer: Any, expected: Any, inner: Callable[[Any, Any], bool], leaf: Callable[[Any, Any], bool]) -> bool:

@@ -6,11 +6,13 @@ What each does is in the module of its name below `entrypoint.promotion.gates`.
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta
 
 from deployers.settings import Duration, Settings
-from entrypoint.configuration.words import Text
+from entrypoint.configuration.freeze_settings import FreezeWindow
+from entrypoint.configuration.words import Count, MethodName, RepositoryPath, Text
 
 
 class Gate(Settings, frozen=True, kw_only=True, tag_field="gate"):
@@ -48,5 +50,75 @@ class SignatureGate(Gate, frozen=True, kw_only=True, tag="signature"):
     """The tags that put the version into the source stage must be signed as `policies.require-signature` asks."""
 
 
-AnyGate = ExpressionGate | SoakGate | ScanGate | SignatureGate
+class SmokeGate(Gate, frozen=True, kw_only=True, tag="smoke"):
+    """The smoke requests of the stage that is promoted into, asked of what serves in the source stage."""
+
+
+class LiveGate(Gate, frozen=True, kw_only=True, tag="live"):
+    """The servers' own figures in the source stage, on each target by itself."""
+
+    window: Annotated[Duration, Meta(description="The time that is looked at.")] = 3600.0
+    watch: Annotated[
+        bool,
+        Meta(
+            description="Begin to count now and wait for the window to pass, instead of looking back; for targets that "
+            "count from a server's start, as Kubernetes does."
+        ),
+    ] = False
+    requests: Annotated[Count, Meta(description="Fewer requests than this are too few to tell.")] = 100
+    error_rate: Annotated[float, Meta(ge=0, le=1, description="The largest share of requests answered with 5xx.")] = (
+        0.01
+    )
+    p99: Annotated[Duration | None, Meta(description="The longest 99th percentile of the answering time.")] = None
+    drift: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(
+            description="How far the answers may be distributed otherwise than the incumbent's (population stability "
+            "index: 0.1 is little, 0.25 is much).",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Refuse a window of no time."""
+        if self.window == 0:
+            raise ValueError("window must be more than 0")
+
+
+class AgreementGate(Gate, frozen=True, kw_only=True, tag="agreement"):
+    """The version and the incumbent are asked the same rows, and different answers are counted."""
+
+    sample: Annotated[
+        RepositoryPath | None,
+        Meta(
+            description='A file beside tagboat.yaml with the rows, `{"data": …}`; without it: the artifact\'s sample.'
+        ),
+    ] = None
+    method: Annotated[MethodName, Meta(description="The method that is asked.")] = "predict"
+    differ: Annotated[
+        float, Meta(ge=0, le=1, description="The largest share of rows that may be answered otherwise.")
+    ] = 0.0
+    rtol: Annotated[float, Meta(ge=0, description="Relative tolerance of numbers; texts are compared exactly.")] = 1e-6
+    atol: Annotated[float, Meta(ge=0, description="Absolute tolerance of numbers, added to the relative one.")] = 1e-9
+    timeout: Annotated[Duration, Meta(description="How long an answer may take.")] = 60.0
+    without_incumbent: Annotated[
+        Literal["inconclusive", "pass"],
+        Meta(description="What it comes to where nothing is served in the stage ahead yet."),
+    ] = "inconclusive"
+
+
+class FreezeGate(Gate, frozen=True, kw_only=True, tag="freeze"):
+    """Nothing is promoted in these windows."""
+
+    time_zone: Annotated[Text, Meta(description="An IANA time zone, such as Europe/Berlin.")]
+    windows: Annotated[tuple[FreezeWindow, ...], Meta(min_length=1, description="The windows.")]
+
+    def __post_init__(self) -> None:
+        """Refuse a time zone that nobody knows."""
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"time-zone: {self.time_zone!r} is not known", "Such as Europe/Berlin, or UTC.") from None
+
+
+AnyGate = ExpressionGate | SoakGate | ScanGate | SignatureGate | SmokeGate | LiveGate | AgreementGate | FreezeGate
 """Every gate there is."""
