@@ -1,22 +1,26 @@
-"""What is built runs: in podman, as a pod would run it, and as whoever loads an archive would."""
+"""What is built runs: in podman, as a pod would run it, as SageMaker does, and as whoever loads an archive would."""
 
 from __future__ import annotations
 
 import json
 import socket
 import subprocess
+import tarfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployers.sagemaker import archive
 from deployers.wrapping import image
 from deployers.wrapping.bundle import Bundle
 from deployers.wrapping.image import Image, ModelPlace, Pushed, places
+from deployers.wrapping.images.store import Store
 from tests.wrapping import models
 from tests.wrapping.images import parts
 from tests.wrapping.images.conftest import Yard, program_cache
@@ -90,6 +94,78 @@ def test_it_serves_with_nothing_but_its_own_command(
         assert (status, answer["predictions"], answer["release"]) == (200, [2], "r1")
         user = podman("exec", container, "cat", "/proc/1/status").split("Uid:")[1].split()[0]
         assert user == ("0" if command else "10001")
+
+
+# The container contract of SageMaker (AWS, "Custom Inference Code with Hosting Services")
+
+
+@pytest.fixture(scope="module")
+def unpacked(iris: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """/opt/ml/model as SageMaker makes it of our model.tar.gz."""
+    folder = tmp_path_factory.mktemp("opt-ml-model")
+    made = archive.make(iris, Store(tmp_path_factory.mktemp("store")))
+    with tarfile.open(made.path) as packed:
+        packed.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def hosted(real_yard: Yard, iris: Bundle, registry: parts.RealRegistry, podman: parts.Podman) -> str:
+    """An image that brings no model."""
+    there = real_yard.push(real_yard.build(iris, model=ModelPlace.MOUNTED), f"{registry.plain}/acme/hosted")
+    podman("pull", "--quiet", "--tls-verify=false", f"docker://{there.reference}")
+    return there.reference
+
+
+def test_sagemaker_brings_the_model_asks_ping_and_invocations_and_ends_it_with_nothing_lost(
+    hosted: str, unpacked: Path, podman: parts.Podman
+) -> None:
+    port = free_port()
+    told = ("--env", "TAGBOAT_RELEASE=r1", "--env", f"SAGEMAKER_BIND_TO_PORT={port}")
+    options = [*told, "--volume", f"{unpacked}:/opt/ml/model:ro"]
+    with podman.running(hosted, "serve", options=options) as container:
+        predicted(podman, container, port)
+        kept = HTTPConnection("127.0.0.1", port, timeout=30)
+        kept.request("GET", "/ping")
+        welcome = kept.getresponse()
+        assert (welcome.status, len(welcome.read()) < 1000) == (200, True)
+        rows = b"6.7,3.0,5.2,2.3\n5.1,3.5,1.4,0.2\n"
+        kept.request("POST", "/invocations", rows, {"content-type": "text/csv", "accept": "application/json"})
+        answer = kept.getresponse()
+        assert (answer.status, json.loads(answer.read())["predictions"]) == (200, [2, 0])
+        assert answer.headers["x-amzn-sagemaker-custom-attributes"] == "tagboat-release=r1"
+        kept.request("POST", "/invocations", b"[[1]]", {"content-type": "application/json"})
+        refused = kept.getresponse()
+        assert (400 <= refused.status < 500, "error" in json.loads(refused.read())) == (True, True)
+        body = b"[[6.7, 3.0, 5.2, 2.3]]"  # and one that is under way when the container is to end
+        kept.putrequest("POST", "/invocations")
+        for name, value in (("content-type", "application/json"), ("content-length", str(len(body)))):
+            kept.putheader(name, value)
+        kept.endheaders(body[:5])
+        podman("kill", "--signal", "TERM", container)
+        while "draining" not in logged(podman, container):
+            time.sleep(0.05)
+        kept.send(body[5:])
+        last = kept.getresponse()
+        assert (last.status, json.loads(last.read())["predictions"]) == (200, [2])
+        kept.close()
+        assert podman("wait", container, timeout=30).strip() == "0", "SageMaker kills after 30 seconds"
+
+
+def test_without_a_model_the_container_ends_and_its_log_says_what_is_missing(hosted: str, podman: parts.Podman) -> None:
+    with podman.running(hosted, "serve") as container:
+        assert podman("wait", container, timeout=60).strip() == "2"
+        assert "no model.json in /opt/ml/model" in logged(podman, container)
+
+
+def logged(podman: parts.Podman, container: str) -> str:
+    """All that a container has written."""
+    said = subprocess.run(podman.command("logs", container), env=podman.environment, capture_output=True, text=True,
+                          check=True)  # fmt: skip
+    return said.stdout + said.stderr
+
+
+# What is in it
 
 
 def test_its_environment_is_a_real_one_with_pth_files_and_metadata(pulled: str, podman: parts.Podman) -> None:
