@@ -10,6 +10,7 @@ import pytest
 
 from deployers.errors import ConfigurationError, RefusedError
 from deployers.sagemaker import archive, models, repositories
+from deployers.sagemaker.archive import Layout
 from deployers.sagemaker.login import login
 from deployers.sagemaker.objects import Objects
 from deployers.wrapping.images.store import Store
@@ -86,6 +87,31 @@ def test_another_version_of_the_same_bytes_has_another_archive(bundle, tmp_path)
     assert archive.digest(other) != archive.digest(same)
 
 
+@pytest.mark.parametrize(
+    ("model", "path", "expected"),
+    [
+        ({"iris.joblib": b"m"}, "iris.joblib", {"iris.joblib"}),
+        ({"iris/1/saved_model.pb": b"m", "iris/1/variables/x": b"v"}, "iris", {"1/saved_model.pb", "1/variables/x"}),
+        ({"iris/model.pth": b"m", "iris/code/more.py": b""}, "iris", {"model.pth", "code/more.py"}),
+    ],
+)
+def test_a_container_that_is_not_ours_finds_the_models_files_where_it_looks(tmp_path, store, model, path, expected):
+    code = {"code/inference.py": b"def model_fn(): ...\n", "lib/mine.py": b""}
+    made = small(tmp_path, LOCK, model=model, code=code, at=path)
+    packed = archive.make(made, store, Layout.PROVIDED)
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed.path.read_bytes()))) as opened:
+        names = {each.name for each in opened.getmembers() if each.isfile()}
+    assert names == expected | {"code/inference.py", "code/lib/mine.py"}
+    assert archive.digest(made, Layout.PROVIDED) != archive.digest(made)
+
+
+def test_two_files_that_would_be_one_for_such_a_container_are_refused(tmp_path):
+    clash = {"iris/code/inference.py": b"1"}
+    made = small(tmp_path, LOCK, model=clash, code={"code/inference.py": b"2"}, at="iris")
+    with pytest.raises(RefusedError, match=r"would both be code/inference\.py"):
+        archive.files(made, Layout.PROVIDED)
+
+
 def test_an_archive_is_sent_once(bundle, objects, store):
     assert "MB sent" in bring(bundle, "archive", objects, store)
     (key,) = stored(objects)
@@ -147,7 +173,7 @@ def test_files_go_one_by_one_below_a_prefix_of_their_own(bundle, objects, store)
     assert source["S3DataType"] == "S3Prefix"
     assert source["S3Uri"].endswith("/files/")
     below = source["S3Uri"].removeprefix(f"s3://{objects.bucket}/")
-    assert {key.removeprefix(below) for key in stored(objects)} == {each.path for each in archive.files(bundle)}
+    assert {key.removeprefix(below) for key in stored(objects)} == set(archive.files(bundle))
     assert content(objects, f"{below}code/mine.py") == b"x = 1\n"
     assert bring(bundle, "s3", objects, store) == "the bucket has them already"
 

@@ -37,6 +37,7 @@ def small(
     python: str = "3.11",
     code: Mapping[str, bytes] | None = None,
     base_image: str | None = None,
+    at: str = "iris.joblib",
 ) -> Bundle:
     """A bundle with this lock, written as wrap writes it; the model is text that nothing loads."""
     files = {"model/iris.joblib": b"a model"} if model is None else {f"model/{k}": v for k, v in model.items()}
@@ -49,11 +50,11 @@ def small(
         (made / path).write_bytes(content)
     identity = bundle.digest(
         model=_under(made / "model"), code=_under(made / "code"), lock=lock, server=server.sha256, python=python,
-        format="sklearn-joblib", path="iris.joblib", base_image=base_image,
+        format="sklearn-joblib", path=at, base_image=base_image,
     )  # fmt: skip
     description = Description(
         schema=bundle.SCHEMA, name="iris", version=version, commit=COMMIT, digest=identity, format="sklearn-joblib",
-        model="iris.joblib", python=python, requirements=bundle.LOCK, server=f"server/{server.path.name}", methods={},
+        model=at, python=python, requirements=bundle.LOCK, server=f"server/{server.path.name}", methods={},
         libraries={}, code=sorted(code or {}), scan={}, base_image=base_image,
     )  # fmt: skip
     (made / bundle.DESCRIPTION).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=2))
