@@ -5,7 +5,9 @@ TagboatError                   deployers/errors.py
 │   ├── UsageError             exit 2   the command line or an Action input
 │   └── NotARegistryTagError   exit 2   a tag that GTO's grammar does not know
 ├── RefusedError               exit 3
+│   ├── NotAllowedError        exit 3   entrypoint/github/failures.py
 │   └── UnsafeContentError     exit 3   tag, path, file or archive that must not be touched
+├── GitHubError                exit 1   entrypoint/github/failures.py
 └── UnreachableError           exit 4
 """
 
