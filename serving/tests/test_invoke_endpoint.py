@@ -102,6 +102,20 @@ def test_a_caller_names_another_method_by_custom_attributes(client, forest, iris
     assert numpy.array(probabilities).shape == (1, 3)
 
 
+@pytest.mark.parametrize("body", ["[]", "no JSON at all"])
+def test_a_caller_asks_the_server_whether_it_is_ready_and_the_model_is_not_asked(client, body):
+    answer = invoke(client, body, "application/json", CustomAttributes="trace=1,tagboat-ask=ready")
+    said = json.loads(answer["Body"].read())
+    assert (said["status"], said["ready"], said["release"]) == ("ok", True, "churn-prod-7")
+    assert answer["CustomAttributes"] == "tagboat-release=churn-prod-7"
+
+
+@pytest.mark.parametrize("attributes", ["tagboat-ask=readyish", "not-tagboat-ask=ready", "tagboat-ask=method"])
+def test_other_questions_are_for_the_model(client, attributes):
+    answer = invoke(client, json.dumps([ROW]), "application/json", CustomAttributes=attributes)
+    assert json.loads(answer["Body"].read()) == {"predictions": ["setosa"]}
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "message"),
     [

@@ -33,6 +33,10 @@ from tagboat_server.protocols.pages import Page, health
 from tagboat_server.spec import Settings
 
 ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
+ASKS_READY = re.compile(r"(?:\A|[,;\s])tagboat-ask=ready(?:\Z|[,;\s])", re.ASCII)
+"""A question for the server, not for the model: whether it is ready, and with which release. InvokeEndpoint, which
+sends nothing but POST /invocations, has no other way to ask."""
+
 METHOD = re.compile(r"(?:\A|[,;\s])method=([^,;\s]*)", re.ASCII)
 
 MEGABYTE = 1024 * 1024
@@ -121,11 +125,15 @@ class Invocations(Route):
         self.call = self.default.call
         self.arrow = arrow.usable()
         self.accept = context.settings.default_accept
+        self.context = context
         self.tail = b',"release":' + msgspec.json.encode(context.identity.release) + b"}"
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
         headers = request.headers
+        attributes = headers.get(ATTRIBUTES)
+        if attributes is not None and ASKS_READY.search(attributes.decode("latin-1")):
+            return health(self.context, good=self.context.state.ready)
         check_encoding(headers)
         kind = body_type(headers.get(b"content-type", b""))
         wanted = answer_type(headers.get(b"accept", b""), default_for(kind, self.accept))
