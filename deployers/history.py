@@ -22,11 +22,11 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     verified: Sequence[VerifiedRelease] = ()
     failed: Sequence[FailedRelease] = ()
 
-    def with_verified(self, verified: VerifiedRelease) -> Self:
+    def with_verified(self, verified: VerifiedRelease, keep: int = KEPT_VERIFIED) -> Self:
         """What is verified now is no failure any more."""
         others = [kept for kept in self.verified if kept.release_id != verified.release_id]
         failed = [kept for kept in self.failed if kept.release_id != verified.release_id]
-        return msgspec.structs.replace(self, verified=(verified, *others)[:KEPT_VERIFIED], failed=tuple(failed))
+        return msgspec.structs.replace(self, verified=(verified, *others)[:keep], failed=tuple(failed))
 
     def with_failed(self, failure: FailedRelease) -> Self:
         """What failed now is nothing to roll back to."""

@@ -50,6 +50,7 @@ from deployers.kubernetes.settings import Engine, KubernetesSettings
 from deployers.kubernetes.traffic import canary_of, pods_for, split
 from deployers.kubernetes.traffic import check as check_traffic
 from deployers.rendering import Templates
+from deployers.runs import run_link
 from deployers.settings import expand
 from deployers.wrapping.bundle import Bundle
 
@@ -116,7 +117,7 @@ class KubernetesDeployer(Deployer):
             self.settings.pushed,
             self.surroundings,
             key=self._signing_key,
-            run=names.run_link(self.surroundings.environment),
+            run=run_link(self.surroundings.environment),
         )
 
     @cached_property

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from deployers.base import Release, Slot
+from deployers.runs import run_link
 
 DOMAIN = "tagboat.dev"
 
@@ -98,9 +99,3 @@ def release_annotations(release: Release, environment: Mapping[str, str]) -> dic
         found[f"{DOMAIN}/tag"] = release.tag.name
     run = run_link(environment)
     return {**found, f"{DOMAIN}/run": run} if run is not None else found
-
-
-def run_link(environment: Mapping[str, str]) -> str | None:
-    """The address of the run, where it is one of GitHub's."""
-    server, repository, run = (environment.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
-    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None

@@ -14,6 +14,10 @@ from deployers.wrapping.images import names as image_names
 MEGABYTE = 1_000_000
 
 
+def _nothing(_: str) -> None:
+    """A repository comes to be by what is pushed there."""
+
+
 class Images(Protocol):
     """Makes images of bundles. A reference is ``repository@sha256:…``."""
 
@@ -28,7 +32,7 @@ class BundleImages:
     """Images in a registry.
 
     ``repository``: where a bundle's image belongs. ``connect``: the registries, logged in. ``attachments``: asked for
-    when something is pushed.
+    when something is pushed. ``prepare``: called before a push with the repository, which may have to be made first.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class BundleImages:
         *,
         connect: Callable[[], Registries],
         attachments: Callable[[], Attachments],
+        prepare: Callable[[str], None] = _nothing,
         cache: Path,
         environment: Mapping[str, str],
     ) -> None:
@@ -45,6 +50,7 @@ class BundleImages:
         self.settings = settings
         self.connect = connect
         self.attachments = attachments
+        self.prepare = prepare
         self.cache = cache
         self.environment = environment
         self.built: dict[str, Image] = {}
@@ -65,6 +71,7 @@ class BundleImages:
         with self.connect() as registries:
             if images.find(bundle, repository, self.settings, registries=registries) is not None:
                 return "the registry has it already"
+            self.prepare(repository)
             pushed = images.push(
                 self._build(bundle, registries),
                 repository,
