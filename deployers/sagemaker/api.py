@@ -16,7 +16,7 @@ import msgspec
 from deployers.base import JSON, Slot
 from deployers.errors import RefusedError
 from deployers.sagemaker import names
-from deployers.sagemaker.documents import Document
+from deployers.sagemaker.documents import Document, creating, updating
 from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, Kind
 from deployers.sagemaker.refusals import BusyError, ExistsError, NotFoundError
 from deployers.sagemaker.wire import Amazon
@@ -130,17 +130,14 @@ class Api:
         """Make the endpoint; where an answer was lost, it is there already."""
         try:
             self.amazon.call(
-                self.amazon.sagemaker.create_endpoint, patience=SEEN,
-                **self._only("create_endpoint", document.request),
+                self.amazon.sagemaker.create_endpoint, patience=SEEN, **creating(document.request)
             )  # fmt: skip
         except ExistsError:
             return
 
     def update_endpoint(self, document: Document) -> None:
         """Begin to bring the endpoint to its config. Raises `refusals.BusyError` while it changes already."""
-        self.amazon.call(
-            self.amazon.sagemaker.update_endpoint, patience=SEEN, **self._only("update_endpoint", document.request)
-        )
+        self.amazon.call(self.amazon.sagemaker.update_endpoint, patience=SEEN, **updating(document.request))
 
     def delete(self, kind: Kind, name: str, slot: Slot) -> bool:
         """End an object that is there and ours; whether it is gone, or going."""
@@ -161,12 +158,6 @@ class Api:
         describe = getattr(self.amazon.sagemaker, kind.describe)
         named: dict[str, Any] = {kind.name_member: name}
         return self.amazon.call(describe, patience=patience, **named)
-
-    def _only(self, operation: str, request: Mapping[str, JSON]) -> dict[str, JSON]:
-        """What an operation takes of a request: creating takes tags, updating takes a deployment config."""
-        members = self._members(operation)
-        unused = {"DeploymentConfig"} if operation == "create_endpoint" else set()
-        return {member: value for member, value in request.items() if member in members and member not in unused}
 
     def _members(self, operation: str) -> frozenset[str]:
         name = self._operations[operation]

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from deployers.base import Request, Response
-from deployers.errors import CapabilityError, UnreachableError
+from deployers.errors import UnreachableError
 from deployers.sagemaker.refusals import AnswerError, NotFoundError
 from deployers.sagemaker.wire import Amazon
 
@@ -32,7 +32,7 @@ METHOD_NAME = re.compile(r"[A-Za-z0-9_]{1,100}", re.ASCII)
 def call(amazon: Amazon, endpoint: str, request: Request, clock: Callable[[], float] = time.monotonic) -> Response:
     """Send a request to what serves; the release that answered is in ``x-tagboat-release``, as everywhere.
 
-    Raises `CapabilityError` for a path that SageMaker does not hand on, `UnreachableError` when nothing answers.
+    Raises `UnreachableError` when nothing answers, which is so for every path that SageMaker does not hand on.
     """
     attributes = attributes_for(request)
     began = clock()
@@ -58,7 +58,7 @@ def call(amazon: Amazon, endpoint: str, request: Request, clock: Callable[[], fl
 
 
 def attributes_for(request: Request) -> str:
-    """The custom attributes that make an invocation of a request. Raises `CapabilityError` where none does."""
+    """The custom attributes that make an invocation of a request. Raises `UnreachableError` where none does."""
     parts = urlsplit(request.path)
     if request.path == READY_PATH:
         return ASK_READY
@@ -68,13 +68,13 @@ def attributes_for(request: Request) -> str:
     elif parts.path == "/invocations":
         method = next(iter(parse_qs(parts.query).get("method", [])), None)
     else:
-        raise CapabilityError(
+        raise UnreachableError(
             f"SageMaker hands nothing on to {parts.path}",
-            where="smoke",
+            where=f"{request.method} {request.path}",
             hint=f"Ask a method, or /invocations; {READY_PATH} is asked at every deployment.",
         )
     if method is not None and not METHOD_NAME.fullmatch(method):
-        raise CapabilityError(f"{method[:100]!r} is no method's name", where="smoke")
+        raise UnreachableError(f"{method[:100]!r} is no method's name", where=request.path)
     return f"method={method}" if method is not None else ""
 
 

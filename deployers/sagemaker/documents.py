@@ -17,11 +17,11 @@ import msgspec
 from deployers.base import JSON, Release
 from deployers.errors import RefusedError
 from deployers.rendering import Templates
-from deployers.sagemaker import names
+from deployers.sagemaker import limits, names
 from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, KINDS, MODEL, Kind
 from deployers.sagemaker.settings import Deployment, SagemakerSettings
 
-Request = dict[str, Any]
+Request = Mapping[str, Any]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,12 +81,35 @@ def made(release: Release, *, container: Mapping[str, JSON], settings: Sagemaker
         if kind is ENDPOINT_CONFIG:
             values["config_name"] = _only(found, kind)
     endpoint = _only(found, ENDPOINT)
+    for each in found:
+        check(each, release.slot.target)
     if endpoint != values["endpoint_name"]:
         raise RefusedError(
             f"a template makes the endpoint {endpoint}, and the slot's is {values['endpoint_name']}",
             where="templates/sagemaker/endpoint.json.j2",
         )
     return Made(endpoint=endpoint, config=values["config_name"], documents=found)
+
+
+def check(document: Document, target: str) -> None:
+    """Raise `ConfigurationError` for a request that AWS would refuse, before anything is done."""
+    kind = BY_NAME[document.kind]
+    source = f"templates/sagemaker/{kind.name}.json.j2"
+    if kind is not ENDPOINT:
+        limits.check(kind.operation, document.request, target=target, source=source, service=kind.service)
+        return
+    limits.check("CreateEndpoint", creating(document.request), target=target, source=source)
+    limits.check("UpdateEndpoint", updating(document.request), target=target, source=source)
+
+
+def creating(request: Request) -> dict[str, Any]:
+    """What CreateEndpoint takes of an endpoint's request: a first release has nothing to take over from."""
+    return {name: value for name, value in request.items() if name in {"EndpointName", "EndpointConfigName", "Tags"}}
+
+
+def updating(request: Request) -> dict[str, Any]:
+    """What UpdateEndpoint takes of it: all but the tags, which the endpoint has."""
+    return {name: value for name, value in request.items() if name != "Tags"}
 
 
 def kind_of(template: str, templates: Templates) -> Kind:
@@ -128,11 +151,11 @@ def _only(found: Sequence[Document], kind: Kind) -> str:
     return named[0]
 
 
-def deployment_config(wanted: Deployment) -> Request:
+def deployment_config(wanted: Deployment) -> dict[str, Any]:
     """DeploymentConfig of UpdateEndpoint (AWS, "Deployment guardrails")."""
     wait, timeout = round(wanted.wait), round(wanted.timeout)
     share = {"Type": "CAPACITY_PERCENT", "Value": wanted.size}
-    made: Request
+    made: dict[str, Any]
     if wanted.strategy == "rolling":
         made = {
             "RollingUpdatePolicy": {
@@ -142,7 +165,7 @@ def deployment_config(wanted: Deployment) -> Request:
             }
         }
     else:
-        routing: Request = {"Type": wanted.strategy.replace("-", "_").upper(), "WaitIntervalInSeconds": wait}
+        routing: dict[str, Any] = {"Type": wanted.strategy.replace("-", "_").upper(), "WaitIntervalInSeconds": wait}
         if wanted.strategy != "all-at-once":
             routing["CanarySize" if wanted.strategy == "canary" else "LinearStepSize"] = share
         made = {

@@ -11,7 +11,7 @@ class Kind:
 
     ``create`` is the operation that makes it, ``describe`` the one that tells of it, ``delete`` the one that ends it;
     ``name_member`` is the member of all three that names it. ``by_content``: its name follows from what it is, and it
-    is never changed. ``tagged``: its request takes tags.
+    is never changed. ``tagged``: its request takes tags. ``service``: whose it is, as botocore names it.
     """
 
     name: str
@@ -22,6 +22,12 @@ class Kind:
     name_member: str
     by_content: bool = False
     tagged: bool = True
+    service: str = "sagemaker"
+
+    @property
+    def operation(self) -> str:
+        """What AWS calls making one."""
+        return "".join(word.capitalize() for word in self.create.split("_"))
 
 
 MODEL = Kind("model", "Model", "create_model", "describe_model", "delete_model", "ModelName", by_content=True)

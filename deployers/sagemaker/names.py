@@ -25,6 +25,9 @@ CONTENT_DIGITS = 12
 LONGEST_TAG = 256
 
 ARTIFACT, STAGE, TARGET, SLOT = "tagboat:artifact", "tagboat:stage", "tagboat:target", "tagboat:slot"
+MANAGED = "tagboat:managed-by"
+"""On what several slots share, such as a repository of images."""
+
 RELEASE, VERSION, COMMIT, BUNDLE = "tagboat:release", "tagboat:version", "tagboat:commit", "tagboat:bundle"
 
 NOT_IN_TAGS = re.compile(r"[^\w .:/=+\-@]")

@@ -15,13 +15,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from deployers.base import FailedRelease, Hold, Release, Slot, TagRecord, VerifiedRelease
+from deployers.base import Hold, Release, Slot, TagRecord
 from deployers.errors import ConfigurationError, UnreachableError
+from deployers.history import History
 from deployers.sagemaker.bucket import Bucket, ConflictError
 from deployers.sagemaker.documents import Document, Made
 
 SCHEMA = 1
-KEPT_FAILED = 20
 ATTEMPTS = 8
 
 
@@ -46,7 +46,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     since: float
 
 
-class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
+class SlotRecord(History, frozen=True, kw_only=True):
     """One slot. ``live``: what serves, ``config``: by which endpoint config; ``inventory``: all that we have ever made
     here and not yet seen gone, ``endpoint`` among it."""
 
@@ -60,20 +60,6 @@ class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
     inventory: Sequence[Reference] = ()
     tag: TagRecord | None = None
     held: Hold | None = None
-    verified: Sequence[VerifiedRelease] = ()
-    failed: Sequence[FailedRelease] = ()
-
-    def with_verified(self, verified: VerifiedRelease, keep: int) -> SlotRecord:
-        """Newest first, each release once; what is verified now is no failure any more."""
-        others = [kept for kept in self.verified if kept.release_id != verified.release_id]
-        failed = [kept for kept in self.failed if kept.release_id != verified.release_id]
-        return msgspec.structs.replace(self, verified=(verified, *others)[:keep], failed=tuple(failed))
-
-    def with_failed(self, failure: FailedRelease) -> SlotRecord:
-        """Newest first, each release once; what failed now is nothing to roll back to."""
-        others = [kept for kept in self.failed if kept.release_id != failure.release_id]
-        verified = [kept for kept in self.verified if kept.release_id != failure.release_id]
-        return msgspec.structs.replace(self, failed=(failure, *others)[:KEPT_FAILED], verified=tuple(verified))
 
     def release_of(self, release_id: str | None) -> Release | None:
         """The release of an id, where it is one of the slot's."""

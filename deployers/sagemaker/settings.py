@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from deployers.sagemaker.login import Login
 from deployers.sagemaker.remarks import remarks
-from deployers.settings import Connection, Duration, Remark, Secret, Settings
+from deployers.settings import Connection, Remark, Secret, Settings
 
 EndpointName = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}\Z", max_length=63)]
 """A name of an endpoint, as SageMaker's CreateEndpoint has it."""
@@ -46,6 +46,10 @@ class Image(Settings, frozen=True, kw_only=True):
         Secret | None, Meta(description="A private key (PEM, P-256) that signs images as cosign does.")
     ] = None
     plain_http: Annotated[bool, Meta(description="Push over plain HTTP.")] = False
+    create_repository: Annotated[
+        bool, Meta(description="Make the repository in ECR where there is none, with tags that nobody can move.")
+    ] = False
+    scan: Annotated[bool, Meta(description="`create-repository`: ECR scans what is pushed.")] = False
 
 
 class Deployment(Settings, frozen=True, kw_only=True):
@@ -65,10 +69,12 @@ class Deployment(Settings, frozen=True, kw_only=True):
         ),
     ] = 10
     wait: Annotated[
-        Duration, Meta(le=3600, description="How long each step is watched before the next; whole seconds.")
+        BoundedDuration,
+        Meta(ge=0, le=3600, description="How long each step is watched before the next; whole seconds."),
     ] = 300.0
     keep_old: Annotated[
-        Duration, Meta(le=3600, description="Blue/green: how long the old instances are kept after the switch.")
+        BoundedDuration,
+        Meta(ge=0, le=3600, description="Blue/green: how long the old instances are kept after the switch."),
     ] = 0.0
     timeout: Annotated[
         BoundedDuration,

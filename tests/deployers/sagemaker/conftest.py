@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deployers.sagemaker.wire import Amazon
-from tests.fakes.sagemaker import ACCOUNT, REGION, Moto, SageMaker
+from tests.deployers.sagemaker.subjects import AwsSubject
+from tests.fakes.sagemaker import ACCOUNT, REGION, Moto, SageMaker, Script
 from tests.fakes.sagemaker.moto import running
 
 BUCKET = "tagboat-models"
@@ -69,3 +71,10 @@ def aws(moto: Moto) -> Iterator[Aws]:
     with SageMaker(moto) as sagemaker:
         yield Aws(sagemaker.address, sagemaker, moto)
     assert not sagemaker.misdeeds, "; ".join(sagemaker.misdeeds)
+
+
+@pytest.fixture
+def subject_with(aws: Aws, tmp_path: Path) -> Callable[..., AwsSubject]:
+    """A target in that account; what is called broken never comes up."""
+    aws.sagemaker.containers.scripts["broken"] = Script(kind="crash", log="loading\nValueError: no such column\n")
+    return lambda **settings: AwsSubject(tmp_path, aws, settings)

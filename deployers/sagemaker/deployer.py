@@ -1,0 +1,340 @@
+"""The deployer of the kind ``sagemaker``: endpoints of an AWS account in a region."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+from msgspec.structs import replace
+
+import templates as packaged
+from deployers.base import (
+    Action,
+    Capabilities,
+    Change,
+    Deployer,
+    FailedRelease,
+    Hold,
+    Lease,
+    Observation,
+    Plan,
+    Release,
+    Request,
+    Response,
+    Revision,
+    Slot,
+    Step,
+    Surroundings,
+    TagRecord,
+    VerifiedRelease,
+)
+from deployers.errors import CapabilityError, ReleaseFailedError, StalePlanError, UnreachableError
+from deployers.rendering import Templates
+from deployers.runs import run_link
+from deployers.sagemaker import calling, containers, models, planning, records
+from deployers.sagemaker.api import Api
+from deployers.sagemaker.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper
+from deployers.sagemaker.bucket import Bucket
+from deployers.sagemaker.diagnosis import explain
+from deployers.sagemaker.documents import Made, endpoint_name, made
+from deployers.sagemaker.looking import Look, look
+from deployers.sagemaker.objects import Objects
+from deployers.sagemaker.payloads import EndpointKind, refusal
+from deployers.sagemaker.proving import ask_server
+from deployers.sagemaker.records import Records
+from deployers.sagemaker.rollout import Poller
+from deployers.sagemaker.settings import SagemakerSettings
+from deployers.settings import expand
+from deployers.wrapping.bundle import Bundle
+
+if TYPE_CHECKING:
+    from deployers.sagemaker.wire import Amazon
+    from deployers.wrapping.bundle_images import Images
+    from deployers.wrapping.image import SigningKey
+
+LEASE_PATIENCE = 70.0
+"""Seconds that we wait for another run's lease: long enough to follow one that has died."""
+
+LEASE_DURATION = 60.0
+
+
+class SagemakerDeployer(Deployer):
+    """Serves each slot by an endpoint of its own; keeps its records in a bucket."""
+
+    capabilities = Capabilities()
+    settings_type: ClassVar[type[msgspec.Struct]] = SagemakerSettings
+
+    def __init__(
+        self,
+        target: str,
+        settings: msgspec.Struct,
+        surroundings: Surroundings,
+        *,
+        amazon: Amazon | None = None,
+        images: Images | None = None,
+        lease_patience: float = LEASE_PATIENCE,
+        lease_duration: float = LEASE_DURATION,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        assert isinstance(settings, SagemakerSettings)  # noqa: S101 - made by settings_type
+        self.target = target
+        self.settings = settings
+        self.surroundings = surroundings
+        self.given_amazon = amazon
+        self.given_images = images
+        self.lease_patience = lease_patience
+        self.lease_duration = lease_duration
+        self.monotonic = monotonic
+        self.sleep = sleep
+
+    @cached_property
+    def amazon(self) -> Amazon:
+        """The way to AWS, at its first use; its library takes seconds to import."""
+        if self.given_amazon is not None:
+            return self.given_amazon
+        from deployers.sagemaker.login import login
+
+        ways = self.settings.login
+        amazon = login(self.settings, self.surroundings.environment, self.target, ways=ways)
+        amazon.sleep = self.sleep
+        return amazon
+
+    @cached_property
+    def api(self) -> Api:
+        """SageMaker's control plane."""
+        return Api(self.amazon)
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """Where records, leases and models lie."""
+        return Bucket(self.amazon, self.settings.bucket, self.settings.prefix)
+
+    @cached_property
+    def poller(self) -> Poller:
+        """What watches endpoints."""
+        return Poller(self.api, self.settings.patience, clock=self.monotonic, sleep=self.sleep)
+
+    @cached_property
+    def images(self) -> Images:
+        """What makes images."""
+        if self.given_images is not None:
+            return self.given_images
+        if self.settings.pushed is None:
+            raise CapabilityError(
+                "no image is named",
+                where=f"targets.{self.target}.image",
+                hint="Set `image` to a repository of ECR, such as <account>.dkr.ecr.<region>.amazonaws.com/models.",
+            )
+        # Imported here: what it takes to build is not needed to look.
+        from deployers.sagemaker.images import registry_images
+
+        return registry_images(
+            self.settings.pushed,
+            self.surroundings,
+            inside=self.settings.model == "image",
+            amazon=self.amazon,
+            where=f"targets.{self.target}.image",
+            key=self._signing_key,
+            run=run_link(self.surroundings.environment),
+        )
+
+    @cached_property
+    def rendering(self) -> Templates:
+        """Our templates, and the repository's own."""
+        return Templates(Path(packaged.__file__).parent / "sagemaker", self.surroundings.templates("sagemaker"))
+
+    def templates(self) -> Mapping[str, str]:
+        """The digests of the templates that make the requests."""
+        return self.rendering.digests()
+
+    # What is, and what would be
+
+    def plan(self, release: Release, bundle: Bundle) -> Plan:
+        """Say what apply would change. Builds the image, pushes and changes nothing."""
+        seen = self._look(release.slot)
+        if seen.serves(release.id):
+            kept = Change(object=f"Endpoint {endpoint_name(release.slot, self.settings)}", action=Action.KEEP)
+            return Plan(release=release, bundle=bundle, changes=[kept], fingerprint=seen.fingerprint())
+        wanted = self._made(release, bundle)
+        live = seen.record.live if seen.record is not None else None
+        stored = self._records(release.slot).release(live.id) if live is not None else None
+        changes = planning.changes(self.api, seen, wanted, stored.made if stored is not None else None)
+        return Plan(release=release, bundle=bundle, changes=changes, fingerprint=seen.fingerprint())
+
+    def observe(self, slot: Slot) -> Observation:
+        """Say what is really served: asked of the server itself, by an invocation."""
+        return self._look(slot).observation(self._url(slot))
+
+    def slots(self) -> Sequence[Slot]:
+        """Every slot of this target with a record in the bucket."""
+        return records.slots(self.bucket, self.target)
+
+    def refusal(self, request: Request) -> str | None:
+        """Why SageMaker would never hand the request on."""
+        return refusal(request, EndpointKind.REAL_TIME)
+
+    def call(self, slot: Slot, request: Request, revision: Revision = Revision.LIVE) -> Response:
+        """Send a request by InvokeEndpoint, as clients do."""
+        if revision is Revision.CANDIDATE:
+            raise UnreachableError(
+                "there is no candidate", where=str(slot), hint="SageMaker shifts the traffic itself: see `deployment`."
+            )
+        return calling.call(self.amazon, endpoint_name(slot, self.settings), request)
+
+    def diagnose(self, slot: Slot) -> Sequence[str]:
+        """What AWS says of the endpoint, and the last lines that its containers have written."""
+        record = self._records(slot).read()
+        since = record.operation.since if record is not None and record.operation is not None else None
+        return explain(self.amazon, endpoint_name(slot, self.settings), since=since)
+
+    # What changes the target
+
+    def apply(self, plan: Plan) -> Iterator[Step]:
+        """Push the image, make model and config, bring the endpoint to it, and watch until it is there."""
+        release = plan.release
+        seen = self._look(release.slot)
+        if seen.fingerprint() != plan.fingerprint:
+            raise StalePlanError(
+                "the slot has changed since the plan was made",
+                where=str(release.slot),
+                hint="Another run was at work here; run the same command again.",
+            )
+        if plan.unchanged:
+            if release.tag is not None and (seen.record is None or release.tag != seen.record.tag):
+                self.record_tag(release.slot, release.tag)
+            return
+        wanted = self._made(release, plan.bundle)
+        yield Step(name="image", detail=self.images.push(plan.bundle))
+        if self._place(plan.bundle) != "image":
+            yield Step(name="model", detail=self._bring_model(plan.bundle))
+        yield from self._keeper(release.slot).bring_up(release, wanted, APPLY)
+
+    def push_ahead(self, bundle: Bundle) -> str:
+        """Push image and model when a version is registered, so that its assignment only rolls out."""
+        pushed = self.images.push(bundle)
+        return pushed if self._place(bundle) == "image" else f"{pushed}; {self._bring_model(bundle)}"
+
+    def rollback(self, slot: Slot, to: VerifiedRelease | None = None) -> Iterator[Step]:
+        """Bring the endpoint back to a verified release, from the requests that were stored with it."""
+        keeper = self._keeper(slot)
+        record = keeper.records.read()
+        if record is None:
+            return
+        to = to or next(iter(record.verified), None)
+        if to is None:
+            yield from keeper.take_down(ROLLBACK)
+            return
+        stored = keeper.records.release(to.release_id)
+        if stored is None:
+            raise ReleaseFailedError(
+                f"what {to.release.version} was made of is not stored here any more",
+                where=str(slot),
+                hint=f"Deploy {to.release.version} anew.",
+            )
+        yield from keeper.bring_up(to.release, stored.made, ROLLBACK)
+
+    def remove(self, slot: Slot) -> Iterator[Step]:
+        """Remove the slot's endpoint and all that it was made of, then its records."""
+        keeper = self._keeper(slot)
+        if keeper.records.read() is None:
+            return
+        yield from keeper.take_down(REMOVE)
+        keeper.records.forget()
+        yield Step(name="forget", detail="its records are gone")
+
+    # What is remembered
+
+    def mark_verified(self, slot: Slot, release: Release) -> None:
+        """Remember that the release was proved live; what it was made of is kept for a rollback."""
+        verified = VerifiedRelease(release=release, release_id=release.id, at=self.surroundings.clock())
+        self._records(slot).update(lambda before: before.with_verified(verified, self.settings.keep))
+        self._keeper(slot).sweep()
+
+    def mark_failed(self, slot: Slot, release: Release, reason: str) -> None:
+        """Remember that the release did not pass; it is nothing to roll back to any more."""
+        failure = FailedRelease(release=release, release_id=release.id, reason=reason, at=self.surroundings.clock())
+        self._records(slot).update(lambda before: before.with_failed(failure))
+
+    def hold(self, slot: Slot, hold: Hold | None) -> None:
+        """Hold the slot, or with None release it."""
+        self._records(slot).update(lambda before: replace(before, held=hold))
+
+    def record_tag(self, slot: Slot, tag: TagRecord) -> None:
+        """Remember the event that won."""
+        self._records(slot).update(lambda before: replace(before, tag=tag))
+
+    def lease(self, slot: Slot) -> AbstractContextManager[Lease]:
+        """One run at a time, by an object in the bucket; and none while the endpoint still changes.
+
+        Whoever holds the lease reads the registry only then: so what has arrived during a long update is what goes
+        live after it.
+        """
+        return self._lease(slot)
+
+    @contextlib.contextmanager
+    def _lease(self, slot: Slot) -> Iterator[Lease]:
+        from deployers.sagemaker.leases import lease
+
+        with lease(
+            self.bucket, slot, patience=self.lease_patience, duration=self.lease_duration, sleep=self.sleep
+        ) as held:
+            for _ in self.poller.until_still(endpoint_name(slot, self.settings)):
+                held.renew()
+            yield held
+
+    def _signing_key(self) -> SigningKey | None:
+        pushed = self.settings.pushed
+        if pushed is None or pushed.signing_key is None:
+            return None
+        from deployers.wrapping.image import SigningKey
+
+        where = f"targets.{self.target}.image.signing-key"
+        return SigningKey(expand(pushed.signing_key, self.surroundings.environment, where=where))
+
+    def _made(self, release: Release, bundle: Bundle) -> Made:
+        settings = self.settings
+        source = models.source(bundle, self._place(bundle), bucket=settings.bucket, prefix=settings.prefix)
+        image = self.images.reference(bundle)
+        container = containers.container(release, settings, image=image, source=source)
+        return made(release, container=container, settings=self.settings, templates=self.rendering)
+
+    def _place(self, bundle: Bundle) -> models.Place:
+        return models.place_of(bundle, self.settings.model)
+
+    def _bring_model(self, bundle: Bundle) -> str:
+        from deployers.wrapping.images.store import Store
+
+        return models.bring(
+            bundle,
+            self._place(bundle),
+            objects=Objects(self.amazon, self.settings.bucket),
+            prefix=self.settings.prefix,
+            store=Store(self.surroundings.cache / "models"),
+        )
+
+    def _look(self, slot: Slot) -> Look:
+        return look(self.api, self._records(slot), slot, lambda endpoint, _: ask_server(self.amazon, endpoint))
+
+    def _records(self, slot: Slot) -> Records:
+        return Records(self.bucket, slot)
+
+    def _keeper(self, slot: Slot) -> Slotkeeper:
+        return Slotkeeper(
+            api=self.api,
+            slot=slot,
+            records=self._records(slot),
+            poller=self.poller,
+            clock=self.surroundings.clock,
+        )
+
+    def _url(self, slot: Slot) -> str:
+        """Where clients invoke it; they sign their requests."""
+        name = endpoint_name(slot, self.settings)
+        return f"https://runtime.sagemaker.{self.amazon.region}.amazonaws.com/endpoints/{name}/invocations"
