@@ -42,6 +42,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "remove": ("slots:remove", "Take a slot down."),
         "release-hold": ("slots:release_hold", "Let events and reconcile at a held slot again."),
         "reconcile": ("deploy:reconcile", "Bring every slot to what the registry says."),
+        "promote": ("promote:promote", "From stage to stage, what passes its gates."),
     },
     "Try": {
         "serve": ("serve:serve", "Serve a model here, until Ctrl-C."),

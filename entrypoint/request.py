@@ -29,6 +29,8 @@ class Command(enum.StrEnum):
     """Take the slot ``ref`` down."""
     RELEASE_HOLD = "release-hold"
     """Let events and reconcile at the held slot ``ref`` again."""
+    PROMOTE = "promote"
+    """Promote what passes its gates, from stage to stage."""
 
 
 class ConfigRef(enum.StrEnum):
@@ -49,7 +51,9 @@ class Request:
     ``directory``: the checkout, or the folder in it that ``working-directory`` names. ``ref``: a full tag or GTO's
     shortcut; for rollback and remove ``ARTIFACT#STAGE``; None for reconcile. ``tag_is_gone``: the event deleted the
     tag ``ref``, so that it is not to be resolved, but what it touched brought to what the registry says without it.
-    ``artifact``, ``stage``: reconcile these only. ``fetch``: read the remote's tags first, where there is a remote.
+    ``artifact``, ``stage``: reconcile these only, or promote this artifact, into this stage.
+    ``source``: promote from this stage. ``promote``: deploy and reconcile go on with the promotions that are automatic.
+    ``fetch``: read the remote's tags first, where there is a remote.
     ``tag``: rollback and remove write the tag that says so, or with False hold the slot; ``push``: and push it.
     ``version``: what rollback goes back to, or None for the one verified before. ``token`` authenticates fetches;
     never shown. ``saved``: the plan that is to be carried out as it stands, or refused. ``cache``: None means the
@@ -64,6 +68,8 @@ class Request:
     tag_is_gone: bool = False
     artifact: str | None = None
     stage: str | None = None
+    source: str | None = None
+    promote: bool = True
     config: str = "tagboat.yaml"
     config_ref: ConfigRef = ConfigRef.WORKING_TREE
     dry_run: bool = False

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 
 from deployers.base import Slot
-from deployers.errors import TagboatError
+from deployers.errors import ConfigurationError, TagboatError
 from entrypoint.pipeline import Orders, SlotRun
 from entrypoint.preflight import preflight
+from entrypoint.promotion import graph
+from entrypoint.promotion.onward import SOUND, Onward, asked_place, every_place
 from entrypoint.registry import tags
 from entrypoint.registry.resolve import Resolution, resolve, slots_touched
 from entrypoint.registry.state import Registry
@@ -32,6 +35,7 @@ def run(request: Request) -> Verdict:
         Command.ROLLBACK: roll_back,
         Command.REMOVE: remove,
         Command.RELEASE_HOLD: release_hold,
+        Command.PROMOTE: promote,
     }
     try:
         verdict = actions[request.command](workspace)
@@ -56,7 +60,9 @@ def deploy(workspace: Workspace) -> Verdict:
     touched = slots_touched(registry, request.ref or "")
     slots = workspace.slots_of(touched)
     note = "" if slots else _deployed_nowhere(touched)
-    return workspace.verdict(registry, bring_all(workspace, slots, trigger.tag), trigger, note=note)
+    brought = bring_all(workspace, slots, trigger.tag)
+    onward = _go_on(workspace, touched, brought)
+    return workspace.verdict(registry, [*brought, *onward.slots], trigger, promotions=onward.promotions, note=note)
 
 
 def reconcile(workspace: Workspace) -> Verdict:
@@ -75,7 +81,44 @@ def reconcile(workspace: Workspace) -> Verdict:
     verdicts = sorted([*settled.values(), *brought], key=lambda one: (one.artifact, one.stage, one.target))
     trigger = Trigger(event="reconcile", artifact=request.artifact, stage=request.stage)
     note = "" if seen else "The registry assigns nothing that tagboat.yaml deploys."
-    return workspace.verdict(registry, verdicts, trigger, note=note)
+    onward = Onward(workspace, partial(bring_all, workspace))
+    if request.promote and not workspace.dry_run:
+        artifacts = [name for name in registry.artifacts if request.artifact in (None, name)]
+        for artifact, stage in every_place(workspace, artifacts):
+            if request.stage in (None, stage):
+                onward.into(artifact, stage)
+    return workspace.verdict(registry, _newest(verdicts, onward.slots), trigger, promotions=onward.promotions,
+                             note=note)  # fmt: skip
+
+
+def promote(workspace: Workspace) -> Verdict:
+    """Promote what passes its gates: one promotion by its name, or every one that tagboat.yaml has rules for."""
+    request = workspace.request
+    if not workspace.configuration.promotion:
+        raise ConfigurationError(
+            "there are no rules to promote by", where=f"{request.config}: promotion",
+            hint="For instance `promotion: {prod: {from: staging, gates: [accuracy >= 0.9]}}`.",
+        )  # fmt: skip
+    registry = workspace.read_registry()
+    artifacts = list(registry.artifacts)
+    if request.artifact is not None:
+        artifacts = [registry.artifact(request.artifact).name]
+    asked = request.artifact is not None and (request.source or request.stage) is not None
+    if asked:
+        places = [asked_place(workspace, artifacts[0], request.source, request.stage)]
+    else:
+        places = [
+            (artifact, stage)
+            for artifact, stage in every_place(workspace, artifacts)
+            if request.stage in (None, stage)
+            and request.source in (None, graph.ways(workspace.configuration.promotion, artifact)[stage])
+        ]
+    onward = Onward(workspace, partial(bring_all, workspace), automatic=False, asked=asked)
+    for artifact, stage in places:
+        onward.into(artifact, stage)
+    trigger = Trigger(event="promotion", artifact=request.artifact, stage=request.stage)
+    note = "" if onward.promotions else "No rule of tagboat.yaml is about what is in the registry."
+    return workspace.verdict(registry, onward.slots, trigger, promotions=onward.promotions, note=note)
 
 
 def bring_all(workspace: Workspace, slots: Sequence[Slot], tag: str | None = None) -> list[SlotVerdict]:
@@ -97,6 +140,21 @@ def bring_all(workspace: Workspace, slots: Sequence[Slot], tag: str | None = Non
 
     with ThreadPoolExecutor(max(1, len(by_target))) as runners:
         return [verdict for verdicts in runners.map(bring, by_target.values()) for verdict in verdicts]
+
+
+def _go_on(workspace: Workspace, places: Iterable[tuple[str, str]], brought: Sequence[SlotVerdict]) -> Onward:
+    """Go on with the automatic promotions from stages that are in order on all their targets."""
+    onward = Onward(workspace, partial(bring_all, workspace))
+    unsound = {(slot.artifact, slot.stage) for slot in brought if slot.status not in SOUND}
+    if workspace.request.promote and not workspace.dry_run:
+        onward.after(place for place in places if place not in unsound)
+    return onward
+
+
+def _newest(before: Sequence[SlotVerdict], after: Sequence[SlotVerdict]) -> list[SlotVerdict]:
+    """Each slot's last verdict of the run: a promotion can come back to one that was in order before."""
+    again = {(slot.artifact, slot.stage, slot.target) for slot in after}
+    return [slot for slot in before if (slot.artifact, slot.stage, slot.target) not in again] + list(after)
 
 
 def _announce(workspace: Workspace, verdict: Verdict) -> Verdict:
@@ -137,8 +195,11 @@ def _register(workspace: Workspace, registry: Registry, event: Resolution, trigg
         note = "A registration deploys nothing; an assignment does." if passed else ""
         return workspace.verdict(registry, [], trigger, preflights=preflights, note=note)
     written = workspace.assign(registry, event.artifact, event.version or "", settings.assign)
-    slots = workspace.slots_of([(event.artifact, settings.assign)])
-    return workspace.verdict(registry, bring_all(workspace, slots, written.name), trigger, preflights=preflights)
+    place = (event.artifact, settings.assign)
+    brought = bring_all(workspace, workspace.slots_of([place]), written.name)
+    onward = _go_on(workspace, [place], brought)
+    return workspace.verdict(registry, [*brought, *onward.slots], trigger, preflights=preflights,
+                             promotions=onward.promotions)  # fmt: skip
 
 
 def _after_a_deleted_tag(workspace: Workspace, registry: Registry) -> Verdict:

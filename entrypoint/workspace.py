@@ -19,10 +19,13 @@ from entrypoint.configuration import Artifact, Configuration, RegistrationSettin
 from entrypoint.configuration.schema import Policies, Smoke
 from entrypoint.configuration.source import Commit, Source, WorkingTree, required
 from entrypoint.errors import UsageError
+from entrypoint.promotion.outcome import PromotionVerdict
 from entrypoint.registry import state, writing
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.resolve import Resolution, current
+from entrypoint.registry.signatures import Signers, signer_of
 from entrypoint.registry.state import Registry
+from entrypoint.registry.tagobjects import TagObject
 from entrypoint.registry.writing import Written
 from entrypoint.report.progress import Progress
 from entrypoint.report.verdict import Preflight, Problem, SlotVerdict, Trigger, Verdict
@@ -200,15 +203,34 @@ class Workspace:
     def assign(self, registry: Registry, artifact: str, version: str, stage: str) -> Written:
         """Write the assignment (unless the registry says so already) and push it, where that was not declined."""
         return writing.assign(
-            self.repository, registry, artifact, version, stage, clock=self.request.clock, push=self._pushes
+            self.repository, registry, artifact, version, stage, clock=self.request.clock, push=self.pushes
         )
+
+    def promote(self, registry: Registry, artifact: str, version: str, stage: str, message: str) -> Written:
+        """Write the assignment of a promotion, signed where the policies ask that of tags, and push it.
+
+        Raises `RefusedError` where the policies would not accept the tag that this runner can write; then there is
+        none.
+        """
+        policy = self.policies.require_signature
+
+        def approve(tag: TagObject) -> None:
+            if policy is not None:
+                signers = Signers.of(policy.allowed_signers, policy.keyring, self.repository)
+                signer_of(self.repository, tag.name, tag.object_id, signers)
+
+        return writing.assign(
+            self.repository, registry, artifact, version, stage, message=message, clock=self.request.clock,
+            push=self.pushes, sign=True if policy is not None else None, approve=approve,
+        )  # fmt: skip
 
     def unassign(self, registry: Registry, artifact: str, stage: str) -> Written:
         """Write the unassignment of what is in the stage and push it, where that was not declined."""
-        return writing.unassign(self.repository, registry, artifact, stage, clock=self.request.clock, push=self._pushes)
+        return writing.unassign(self.repository, registry, artifact, stage, clock=self.request.clock, push=self.pushes)
 
     @property
-    def _pushes(self) -> bool:
+    def pushes(self) -> bool:
+        """Whether tags that are written go to the remote."""
         return self.request.push and self.repository.remote_url is not None
 
     # The outcome
@@ -220,6 +242,7 @@ class Workspace:
         trigger: Trigger,
         *,
         preflights: Sequence[Preflight] = (),
+        promotions: Sequence[PromotionVerdict] = (),
         note: str = "",
     ) -> Verdict:
         """The run's verdict, with what is wrong in the registry beside it."""
@@ -227,6 +250,7 @@ class Workspace:
             slots=tuple(slots),
             trigger=trigger,
             preflights=tuple(preflights),
+            promotions=tuple(promotions),
             problems=tuple(Problem(tag=problem.tag, reason=problem.reason) for problem in registry.problems),
             warnings=tuple(registry.warnings),
             note=note,

@@ -46,6 +46,15 @@ def fetch_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def promote_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--no-promote``: bring slots to what the registry says, and leave the registry as it is."""
+    return click.option(
+        "--promote/--no-promote",
+        default=True,
+        help="Go on with the promotions that tagboat.yaml calls automatic.  [default: promote]",
+    )(command)
+
+
 @click.command()
 @click.argument("ref")
 @click.option("--out", type=FILE, help="Save the plan, for `tagboat deploy REF --plan FILE`.")
@@ -62,11 +71,14 @@ def plan(context: Context, ref: str, out: Path | None, config: str, fetch: bool)
 @click.argument("ref")
 @click.option("--dry-run", is_flag=True, help="The same as tagboat plan REF.")
 @click.option("--plan", "saved", type=FILE, help="Do what `tagboat plan REF --out FILE` said, or refuse.")
+@promote_option
 @config_option
 @fetch_option
 @json_option
 @pass_context
-def deploy(context: Context, ref: str, dry_run: bool, saved: Path | None, config: str, fetch: bool) -> int:
+def deploy(
+    context: Context, ref: str, dry_run: bool, saved: Path | None, promote: bool, config: str, fetch: bool
+) -> int:
     """Bring live what the registry says of REF, prove it, or roll back.
 
     A stage (churn#prod, churn#prod#3) is brought to what the registry says of it now. A version (churn@v1.4.0) is
@@ -78,7 +90,8 @@ def deploy(context: Context, ref: str, dry_run: bool, saved: Path | None, config
     from entrypoint.saved_plan import read
 
     plan = read(saved, ref) if saved is not None else None
-    return run_request(context, "deploy", ref=ref, config=config, fetch=fetch, dry_run=dry_run, saved=plan)
+    return run_request(context, "deploy", ref=ref, config=config, fetch=fetch, dry_run=dry_run, saved=plan,
+                       promote=promote)  # fmt: skip
 
 
 @click.command()
@@ -86,17 +99,25 @@ def deploy(context: Context, ref: str, dry_run: bool, saved: Path | None, config
 @click.option("--stage", help="Only this stage's slots.")
 @click.option("--retry", is_flag=True, help="Try releases again that failed before.")
 @click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
+@promote_option
 @config_option
 @fetch_option
 @json_option
 @pass_context
 def reconcile(
-    context: Context, artifact: str | None, stage: str | None, retry: bool, dry_run: bool, config: str, fetch: bool
+    context: Context,
+    artifact: str | None,
+    stage: str | None,
+    retry: bool,
+    dry_run: bool,
+    promote: bool,
+    config: str,
+    fetch: bool,
 ) -> int:
-    """Bring every slot to what the registry says, with no event at all.
+    """Bring every slot to what the registry says, with no event at all; then try the automatic promotions.
 
     What is live already is left alone; held slots too; a release that failed before is not tried again without
     --retry. One slot's failure stops no other.
     """
     return run_request(context, "reconcile", artifact=artifact, stage=stage, retry=retry, dry_run=dry_run,
-                       config=config, fetch=fetch)  # fmt: skip
+                       promote=promote, config=config, fetch=fetch)  # fmt: skip

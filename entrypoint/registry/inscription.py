@@ -49,6 +49,8 @@ class Means:
     clock: Callable[[], float] = time.time
     push: bool = False
     sign: bool | None = None
+    approve: Callable[[TagObject], None] | None = None
+    """Looks at the tag before anybody else can see it; raises `TagboatError` for one that is not to be."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,12 @@ def inscribe(repository: Repository, registry: Registry, wish: Wish, means: Mean
             where=tag.name,
             hint="`tagboat history` shows the events in their order; look for tags dated in the future.",
         )
+    if created and means.approve is not None:
+        try:
+            means.approve(written)
+        except TagboatError:
+            repository.delete_tag(written)
+            raise
     done = Written(tag, written.object_id, written.time or 0, wish.commit, wish.version, created, False, now)
     return pushed(repository, done, wish) if means.push else done
 
@@ -185,14 +193,15 @@ def _newest(repository: Repository, registry: Registry, artifact: str) -> int:
     return max([0, *(happened.time for happened in events), *made.values()])
 
 
-def _signs(repository: Repository, means: Means) -> bool:
+def signs(repository: Repository, means: Means) -> bool:
+    """Whether a tag is to be signed."""
     if means.sign is not None:
         return means.sign
     asked = (repository.git.user_setting("tag.gpgsign") or "").lower() in {"true", "yes", "on", "1"}
     return asked or bool(repository.git.user_setting("user.signingkey"))
 
 
-def _tagger(repository: Repository) -> Identity:
+def tagger(repository: Repository) -> Identity:
     """Who writes: Git's user, or whoever started the workflow where Git was not told."""
     found = repository.identity()
     if found is not None:
@@ -211,8 +220,8 @@ def _by_git(repository: Repository, wish: Wish, tag: Tag, newest: int, means: Me
         wish.commit,
         wish.message,
         time=moment,
-        tagger=_tagger(repository),
-        sign=_signs(repository, means),
+        tagger=tagger(repository),
+        sign=signs(repository, means),
         signing_key=repository.git.user_setting("user.signingkey"),
     )
 
@@ -226,22 +235,22 @@ def _by_gto(
     if (
         not punctual
         or len(registry.tags) > GTO_READS
-        or _signs(repository, means)
+        or signs(repository, means)
         or repository.git.checkout_sets(r"tag\.gpgsign|gpg\..*")
     ):
         return None
     import gto.api
     from gto import exceptions
 
-    tagger = _tagger(repository)
+    who = tagger(repository)
     rules = (exceptions.UnknownStage, exceptions.ValidationError, exceptions.WrongConfig)
     try:
         getattr(gto.api, GTO_VERBS[wish.action])(
             str(repository.root),
             wish.artifact,
             message=wish.message,
-            author=tagger.name,
-            author_email=tagger.email,
+            author=who.name,
+            author_email=who.email,
             simple=tag.counter is None,
             **wish.for_gto,
         )

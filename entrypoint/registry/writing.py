@@ -14,6 +14,7 @@ from entrypoint.registry.events import Event, EventKind
 from entrypoint.registry.inscription import Means, Wish, Written, inscribe, kept
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.state import ArtifactState, Registry, VersionState
+from entrypoint.registry.tagobjects import TagObject
 from entrypoint.registry.tags import TagAction, is_artifact, is_stage, is_version, shown
 from entrypoint.registry.templating import parse_yaml
 from entrypoint.registry.versions import FIRST, Bump, bump, precedence
@@ -89,8 +90,12 @@ def assign(
     clock: Clock = time.time,
     push: bool = False,
     sign: bool | None = None,
+    approve: Callable[[TagObject], None] | None = None,
 ) -> Written:
-    """Put a registered version in a stage. Raises `RefusedError` for a version that is not registered (any more)."""
+    """Put a registered version in a stage. Raises `RefusedError` for a version that is not registered (any more).
+
+    ``approve``: see `Means`.
+    """
     _check_names(artifact, version=version, stage=stage)
     _check_allowed(repository, stage)
     found = _registered(registry, artifact, version)
@@ -110,7 +115,7 @@ def assign(
         stage=stage,
         for_gto={"stage": stage, "version": version, "force": True, "skip_registration": True},
     )
-    means = Means(clock, push, sign)
+    means = Means(clock, push, sign, approve)
     if _assigned(registry, artifact, stage) == (version, found.commit):
         return kept(repository, registry, registry.artifacts[artifact].assignments[stage].tag.name, wish, means)
     return inscribe(repository, registry, wish, means)

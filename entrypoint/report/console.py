@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from entrypoint.report.console_promotions import promotion_lines
 from entrypoint.report.escaping import plain, shortened
 from entrypoint.report.listeners import PlainProgress, TerminalProgress, progress_for
 from entrypoint.report.verdict import Preflight, SlotVerdict, Status, Verdict
@@ -47,6 +48,8 @@ def _lines(verdict: Verdict) -> Iterator[RenderableType]:
         yield from _details(slot)
     for preflight in verdict.preflights:
         yield from _preflight(preflight)
+    for promotion in verdict.promotions:
+        yield from promotion_lines(promotion)
     for problem in verdict.problems:
         yield Text(f"skipped tag {plain(problem.tag)}: {plain(problem.reason)}", style="yellow")
     for warning in verdict.warnings:

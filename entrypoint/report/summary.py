@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from entrypoint.promotion.gates import Outcome
+from entrypoint.promotion.outcome import PromotionStatus
 from entrypoint.report.escaping import Markdown
 from entrypoint.report.templating import render
 from entrypoint.report.verdict import SlotVerdict, Status, Verdict
@@ -29,6 +31,19 @@ SIGNS: Final = {
     Status.FAILED: "❌",
     Status.DEGRADED: "🔥",
 }
+
+PROMOTION_SIGNS: Final = {
+    PromotionStatus.PROMOTED: "⬆️",
+    PromotionStatus.READY: "✅",
+    PromotionStatus.CURRENT: "✅",
+    PromotionStatus.BLOCKED: "⏳",
+    PromotionStatus.HELD: "⏸️",
+    PromotionStatus.OLDER: "⏭️",
+    PromotionStatus.LOST: "⏭️",
+    PromotionStatus.FAILED: "❌",
+}
+
+OUTCOMES: Final = {Outcome.PASS: "✅ pass", Outcome.FAIL: "❌ fail", Outcome.INCONCLUSIVE: "❔ inconclusive"}
 
 HEADLINES: Final = {
     Status.UNCHANGED: "Nothing to do",
@@ -55,6 +70,12 @@ def summary(verdict: Verdict, *, run_url: str | None = None, room: int = ROOM) -
             break
     pieces = [_story(slot, verdict) for slot in ranked]
     pieces += [render("summary/preflight.md.j2", preflight=preflight) for preflight in verdict.preflights]
+    pieces += [
+        render(
+            "summary/promotion.md.j2", promotion=promotion, sign=PROMOTION_SIGNS[promotion.status], outcomes=OUTCOMES
+        )
+        for promotion in verdict.promotions
+    ]
     pieces.append(render("summary/problems.md.j2", verdict=verdict, problems=verdict.problems[:ROWS],
                          more=len(verdict.problems) - ROWS))  # fmt: skip
     return _fitted(page, pieces, room, run_url)

@@ -18,6 +18,7 @@ import msgspec
 
 from deployers.base import Change
 from deployers.errors import DegradedError, TagboatError
+from entrypoint.promotion.outcome import PromotionStatus, PromotionVerdict
 
 SEVERITY_OF_EXIT_CODES: Final = (0, 4, 3, 2, 1, 5)
 """From good to bad. 4 (try again) weighs least: whatever else went wrong, trying again does not mend it."""
@@ -207,6 +208,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     slots: Sequence[SlotVerdict] = ()
     trigger: Trigger = msgspec.field(default_factory=Trigger)
     preflights: Sequence[Preflight] = ()
+    promotions: Sequence[PromotionVerdict] = ()
     problems: Sequence[Problem] = ()
     warnings: Sequence[str] = ()
     note: str = ""
@@ -218,7 +220,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def status(self) -> Status:
         """The worst of all that happened."""
         statuses = [slot.status for slot in self.slots] + [preflight.status for preflight in self.preflights]
-        return worst([*statuses, Status.FAILED] if self.failure else statuses)
+        broken = self.failure or any(promotion.status is PromotionStatus.FAILED for promotion in self.promotions)
+        return worst([*statuses, Status.FAILED] if broken else statuses)
 
     @property
     def changed(self) -> bool:
@@ -230,6 +233,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         """0 to 5, as in DESIGN; the gravest of all slots, preflights and the run's own failure."""
         codes = [slot.exit_code for slot in self.slots]
         codes += [preflight.failure.exit_code if preflight.failure else 1 for preflight in self._broken]
+        codes += [promotion.exit_code for promotion in self.promotions]
         codes += [self.failure.exit_code] if self.failure else []
         return _worst_code(codes)
 
@@ -247,6 +251,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             "exit_code": self.exit_code,
             "event": msgspec.to_builtins(self.trigger),
             "preflights": msgspec.to_builtins(self.preflights),
+            "promotions": [promotion.to_document() for promotion in self.promotions],
             "problems": msgspec.to_builtins(self.problems),
             "warnings": list(self.warnings),
             "note": self.note,
