@@ -141,8 +141,8 @@ def _act(step: Surroundings, runner: Runner, inputs: Inputs) -> Verdict:
         environment={name: value for name, value in step.environment.items() if not PRIVATE.match(name)},
         ref=asked.ref,
         tag_is_gone=asked.tag_is_gone,
-        artifact=inputs.artifact,
-        stage=inputs.stage,
+        artifact=inputs.artifact or asked.artifact,
+        stage=inputs.stage or asked.stage,
         config=inputs.config,
         config_ref=inputs.config_ref,
         dry_run=inputs.dry_run or asked.command is Command.PLAN,
@@ -167,8 +167,8 @@ def _asked(environment: Mapping[str, str], inputs: Inputs) -> Act | Nothing:
     event = environment.get("GITHUB_EVENT_NAME", "")
     if event.startswith("pull_request"):
         return decide(environment)
-    if inputs.command is Task.RECONCILE:
-        return Act(command=Command.RECONCILE, why="reconcile was asked for")
+    if inputs.command in {Task.RECONCILE, Task.PROMOTE}:
+        return Act(command=Command(inputs.command.value), why=f"{inputs.command.value} was asked for")
     if inputs.command in {Task.ROLLBACK, Task.REMOVE, Task.RELEASE_HOLD} and inputs.ref is None:
         hint = "Name the slot as ARTIFACT#STAGE, for instance `ref: churn#prod`."
         raise UsageError(f"command '{inputs.command}' needs a ref", where="input 'ref'", hint=hint)
@@ -231,6 +231,10 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         url = f" at {slot.url}" if slot.url else ""
         reason = f": {slot.reason}" if slot.reason else ""
         yield f"{slot}: {slot.version or 'nothing'}: {slot.status}{url}{reason}"
+    for promotion in verdict.promotions:
+        tag = f" by {promotion.tag}" if promotion.tag else ""
+        reason = f": {promotion.reason}" if promotion.reason else ""
+        yield f"promotion of {promotion}: {promotion.status}{tag}{reason}"
     for preflight in verdict.preflights:
         fared = "passed" if preflight.passed else f"failed: {preflight.failure}"
         yield f"preflight of {preflight.artifact} {preflight.version}: {fared}"

@@ -19,7 +19,7 @@ from deployers.errors import DegradedError, ReleaseFailedError, TagboatError
 from entrypoint.canary import CanaryRun
 from entrypoint.journal import Journal
 from entrypoint.preparation import prepare
-from entrypoint.registry.policy import check_policies, check_retirement, check_unmoved
+from entrypoint.registry.policy import check_policies, check_retirement, check_unmoved, check_way
 from entrypoint.registry.resolve import Resolution
 from entrypoint.registry.state import Registry
 from entrypoint.report.verdict import Failure, SlotVerdict, Status
@@ -78,6 +78,8 @@ class SlotRun:
                 if wanted is None:
                     return self._retire(registry)
                 check_policies(self.workspace.repository, wanted, self.workspace.policies)
+                if source := self.workspace.only_from(self.slot):
+                    check_way(registry, wanted, source)
                 draft = self._draft(wanted)
                 if serves(before, draft):
                     return self._unchanged()

@@ -12,6 +12,8 @@ from deployers.base import Health, Hold, Observation, Slot, TagRecord, VerifiedR
 from deployers.errors import ConfigurationError, DegradedError, ReleaseFailedError, TagboatError
 from entrypoint.journal import Journal
 from entrypoint.pipeline import SWITCH_SECONDS, Orders, SlotRun
+from entrypoint.promotion.graph import rule_for
+from entrypoint.promotion.holds import holds, lift
 from entrypoint.report.verdict import Failure, SlotVerdict, Status, Trigger, Verdict
 from entrypoint.verification import await_release
 from entrypoint.workspace import Workspace
@@ -60,8 +62,10 @@ def remove(workspace: Workspace) -> Verdict:
 
 
 def release_hold(workspace: Workspace) -> Verdict:
-    """Let events and reconcile at the slot again; deploys nothing by itself."""
-    artifact, stage, slots = _asked(workspace)
+    """Let events, reconcile and promotions at the slot again; deploys nothing by itself."""
+    artifact, stage, slots = _asked(workspace, promoted=True)
+    registry = workspace.read_registry()
+    lifted = [lift(workspace, registry, hold) for hold in holds(workspace, registry, artifact=artifact, stage=stage)]
     verdicts = []
     for slot in slots:
         deployer = workspace.deployer(slot.target)
@@ -72,17 +76,23 @@ def release_hold(workspace: Workspace) -> Verdict:
         verdicts.append(_ended(slot, Status.UNCHANGED, Journal(workspace.progress), observed, reason=reason))
     trigger = Trigger(event="release-hold", artifact=artifact, stage=stage)
     note = "`tagboat reconcile` brings it to what the registry says."
+    if lifted:
+        note = f"What was taken out of {stage} may be promoted there again, by {', '.join(lifted)}. {note}"
     return workspace.verdict(workspace.read_registry(), verdicts, trigger, note=note)
 
 
-def _asked(workspace: Workspace) -> tuple[str, str, Sequence[Slot]]:
-    """The slots that the request names, one for each target of the stage."""
+def _asked(workspace: Workspace, *, promoted: bool = False) -> tuple[str, str, Sequence[Slot]]:
+    """The slots that the request names, one for each target of the stage.
+
+    ``promoted``: a stage that goes to no target will do where something is promoted into it.
+    """
     text = workspace.request.ref or ""
     artifact, hash_sign, stage = text.removeprefix("refs/tags/").partition("#")
     if not (artifact and hash_sign and stage) or "#" in stage:
         raise ConfigurationError("this names no slot", where=text, hint="Write ARTIFACT#STAGE, such as churn#prod.")
     slots = workspace.slots_of([(artifact, stage)])
-    if not slots:
+    known = promoted and rule_for(workspace.configuration.promotion, artifact, stage) is not None
+    if not slots and not known:
         raise ConfigurationError(f"tagboat.yaml sends stage {stage} to no target", where=text)
     return artifact, stage, slots
 

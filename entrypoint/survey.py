@@ -10,6 +10,7 @@ import msgspec
 
 from deployers.base import Health, Observation, Slot
 from deployers.errors import TagboatError
+from entrypoint.promotion.holds import PromotionHold, holds
 from entrypoint.registry.resolve import Resolution
 from entrypoint.registry.state import Registry
 from entrypoint.report.verdict import Failure
@@ -21,13 +22,15 @@ OBSERVERS = 16
 
 class SlotStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What is wanted in a slot and what is there. ``orphan``: there, but the registry or tagboat.yaml wants nothing
-    there. ``failure``: the target could not be asked."""
+    there. ``failure``: the target could not be asked. ``promotion_hold``: what waits to be promoted into the stage was
+    taken out of it before."""
 
     slot: Slot
     wanted: Resolution | None
     observed: Observation | None
     orphan: bool = False
     failure: Failure | None = None
+    promotion_hold: PromotionHold | None = None
 
     @property
     def drift(self) -> bool:
@@ -63,6 +66,7 @@ class SlotStatus(msgspec.Struct, frozen=True, kw_only=True):
                 for failed in observed.failed
             ],
             "held": msgspec.to_builtins(observed.held),
+            "promotion_hold": self.promotion_hold.to_document() if self.promotion_hold else None,
             "unfinished": observed.unfinished,
             "drift": self.drift,
             "orphan": self.orphan,
@@ -82,7 +86,9 @@ def survey(
         found = {slot for slots in observers.map(lambda name: _slots_of(workspace, name), workspace.targets)
                  for slot in slots}  # fmt: skip
         chosen = sorted(_chosen(assigned | found, artifact, stage))
-        return list(observers.map(lambda slot: _look(workspace, registry, slot, orphan=slot not in assigned), chosen))
+        seen = list(observers.map(lambda slot: _look(workspace, registry, slot, orphan=slot not in assigned), chosen))
+    held = {(hold.artifact, hold.stage): hold for hold in holds(workspace, registry, artifact=artifact, stage=stage)}
+    return [msgspec.structs.replace(one, promotion_hold=held.get((one.slot.artifact, one.slot.stage))) for one in seen]
 
 
 def _slots_of(workspace: Workspace, target: str) -> Iterable[Slot]:

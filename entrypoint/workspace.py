@@ -19,6 +19,7 @@ from entrypoint.configuration import Artifact, Configuration, RegistrationSettin
 from entrypoint.configuration.schema import Policies, Smoke
 from entrypoint.configuration.source import Commit, Source, WorkingTree, required
 from entrypoint.errors import UsageError
+from entrypoint.promotion.graph import rule_for
 from entrypoint.promotion.outcome import PromotionVerdict
 from entrypoint.registry import state, writing
 from entrypoint.registry.repository import Repository
@@ -119,6 +120,12 @@ class Workspace:
     def settings(self, slot: Slot) -> StageSettings:
         """The settings of a slot, all layers over one another."""
         return configuration.settings_for(self.configuration, slot.artifact, slot.stage)
+
+    def only_from(self, slot: Slot) -> str | None:
+        """The stage that a version must have been in before it may be in this one; None where it may come from
+        anywhere."""
+        rule = rule_for(self.configuration.promotion, slot.artifact, slot.stage)
+        return rule.source if rule is not None and rule.skips == "refuse" else None
 
     def smoke(self, artifact: str) -> Sequence[Smoke]:
         """The smoke requests of a version that is in no stage yet."""

@@ -14,6 +14,7 @@ from entrypoint.registry.tags import Tag
 from entrypoint.registry.tags import parse as parse_tag
 
 if TYPE_CHECKING:
+    from entrypoint.promotion.holds import PromotionHold
     from entrypoint.registry.events import Event
     from entrypoint.registry.repository import Repository
     from entrypoint.registry.resolve import Resolution
@@ -45,8 +46,10 @@ def show(context: Context, /, ref: str | None) -> None:
     """
     _, registry = open_registry(context)
     states = _chosen(registry, ref)
+    held = [hold for hold in _holds(context, registry) if hold.artifact in {state.name for state in states}]
     document = {
         "artifacts": [artifact_document(state) for state in states],
+        "holds": [hold.to_document() for hold in held],
         "problems": [{"tag": problem.tag, "reason": problem.reason} for problem in registry.problems],
         "warnings": list(registry.warnings),
     }
@@ -60,6 +63,8 @@ def show(context: Context, /, ref: str | None) -> None:
 
     context.out(document, human)
     if not context.json:
+        for hold in held:
+            context.warn(f"{hold.artifact} is not promoted into {hold.stage}: {hold.reason}. {hold.hint}")
         for problem in registry.problems:
             context.warn(f"{problem.tag}: {problem.reason}")
         for warning in registry.warnings:
@@ -106,6 +111,30 @@ def open_registry(context: Context) -> tuple[Repository, Registry]:
 
     repository = Repository(context.directory, context.environment)
     return repository, complete(repository, read(repository))
+
+
+def _holds(context: Context, registry: Registry) -> list[PromotionHold]:
+    """Versions that no promotion puts where they would go, by the rules of the tagboat.yaml here, if there is one."""
+    from entrypoint.configuration import NoConfigurationError
+    from entrypoint.errors import TagboatError
+    from entrypoint.request import Command, Request
+    from entrypoint.workspace import Workspace
+
+    request = Request(
+        command=Command.PROMOTE, directory=context.directory, environment=context.environment, fetch=False
+    )
+    try:
+        workspace = Workspace.open(request)
+        if not workspace.configuration.promotion:
+            return []
+        from entrypoint.promotion.holds import holds
+
+        return list(holds(workspace, registry))
+    except NoConfigurationError:
+        return []
+    except TagboatError as error:
+        context.warn(f"what promotions are held is not shown: {error}")
+        return []
 
 
 def tag_document(tag: Tag) -> dict[str, Any]:

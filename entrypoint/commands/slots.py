@@ -90,12 +90,18 @@ def remove(context: Context, slot: str, tag: bool, push: bool, yes: bool, config
 
 @click.command()
 @click.argument("slot", metavar="ARTIFACT#STAGE")
+@click.option("--push/--no-push", default=True, help="Push the tag, where there is a remote.  [default: push]")
 @config_option
+@fetch_option
 @json_option
 @pass_context
-def release_hold(context: Context, slot: str, config: str) -> int:
-    """Let events and reconcile at a held slot again. Deploys nothing by itself."""
-    return run_request(context, "release-hold", ref=slot, config=config, fetch=False)
+def release_hold(context: Context, slot: str, push: bool, config: str, fetch: bool) -> int:
+    """Let events and reconcile at a held slot again, and promotions into it. Deploys nothing by itself.
+
+    A version that was taken out of a stage is not promoted there again until then; this writes a tag that says so, for
+    the version that waits in the stage before.
+    """
+    return run_request(context, "release-hold", ref=slot, config=config, fetch=fetch, push=push)
 
 
 def _print(context: Context, seen: Sequence[SlotStatus]) -> None:
@@ -127,6 +133,8 @@ def _notes(one: SlotStatus) -> str:
     notes = list(observed.reasons)
     if observed.held is not None:
         notes.append(f"held by {observed.held.by}: {observed.held.reason}")
+    if one.promotion_hold is not None:
+        notes.append(f"promotion held: {one.promotion_hold.reason}")
     notes += [f"{failed.release.version} failed: {failed.reason}" for failed in observed.failed[:1]]
     if one.orphan:
         notes.append("orphan: nothing is assigned here")

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from entrypoint.errors import NotARegistryTagError, UnsafeContentError, UsageError
-from entrypoint.registry.tags import TagAction, parse
+from entrypoint.registry.tags import TagAction, is_artifact, is_stage, parse
 from entrypoint.report.escaping import plain
 from entrypoint.request import Command
 
@@ -27,17 +27,23 @@ PAYLOAD_LIMIT: Final = 25 * 1024 * 1024
 
 TAGS: Final = "refs/tags/"
 
+COLLABORATORS: Final = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+"""Whose comments are heard; who may approve, a rule's gate says."""
+
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
     """Run ``command``, for ``ref`` where it is given; ``why`` in one sentence.
 
     ``tag_is_gone``: the tag was deleted; what it touched is to be brought to what the registry says without it.
+    ``artifact`` and ``stage``: promote this one, into this stage.
     """
 
     command: Command
     why: str
     ref: str | None = None
     tag_is_gone: bool = False
+    artifact: str | None = None
+    stage: str | None = None
 
 
 class Nothing(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +80,28 @@ class Dispatch(msgspec.Struct, frozen=True):
 
     ref: str = ""
     inputs: dict[str, Any] | None = None
+
+
+class Person(msgspec.Struct, frozen=True):
+    """An account; ``type``: ``User`` or ``Bot``."""
+
+    login: str = ""
+    type: str = ""
+
+
+class Comment(msgspec.Struct, frozen=True):
+    """A comment on an issue or pull request. ``author_association``: what its author is to the repository."""
+
+    body: str = ""
+    author_association: str = "NONE"
+    user: Person | None = None
+
+
+class IssueComment(msgspec.Struct, frozen=True):
+    """``issue_comment``: ``action`` is created, edited or deleted."""
+
+    action: str = ""
+    comment: Comment = Comment()
 
 
 class RepositoryDispatch(msgspec.Struct, frozen=True):
@@ -170,6 +198,24 @@ def _on_repository_dispatch(environment: Mapping[str, str]) -> Act | Nothing:
     )
 
 
+def _on_issue_comment(environment: Mapping[str, str]) -> Act | Nothing:
+    """``/promote [ARTIFACT] [STAGE]`` on the first line of a new comment, by somebody of the repository."""
+    event = _payload(environment, IssueComment)
+    words = (event.comment.body.strip().splitlines() or [""])[0].split()
+    if event.action != "created" or words[:1] != ["/promote"]:
+        return Nothing(why="a comment that asks for nothing")
+    if event.comment.author_association not in COLLABORATORS:
+        return Nothing(why="a comment by somebody who has no part in this repository")
+    names = [word for word in words[1:] if word not in {"to", "into"}]
+    artifact = names[0] if names else None
+    stage = names[1] if len(names) > 1 else None
+    if len(names) > 2 or (artifact and not is_artifact(artifact)) or (stage and not is_stage(stage)):
+        hint = "Write `/promote ARTIFACT STAGE`, such as /promote churn prod."
+        raise UsageError("this asks for no promotion", where="comment", hint=hint)
+    why = f"a comment asks to promote {artifact or 'what is ready'}{f' into {stage}' if stage else ''}"
+    return Act(command=Command.PROMOTE, artifact=artifact, stage=stage, why=why)
+
+
 def _on_schedule(_environment: Mapping[str, str]) -> Act | Nothing:
     return Act(command=Command.RECONCILE, why="it is time to reconcile")
 
@@ -181,6 +227,7 @@ _DECISIONS: Final[Mapping[str, Callable[[Mapping[str, str]], Act | Nothing]]] = 
     "workflow_dispatch": _on_workflow_dispatch,
     "repository_dispatch": _on_repository_dispatch,
     "schedule": _on_schedule,
+    "issue_comment": _on_issue_comment,
 }
 
 

@@ -33,6 +33,7 @@ class Task(enum.StrEnum):
     ROLLBACK = "rollback"
     REMOVE = "remove"
     RELEASE_HOLD = "release-hold"
+    PROMOTE = "promote"
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):

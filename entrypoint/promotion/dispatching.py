@@ -5,6 +5,8 @@ GitHub lets that token start workflows by two events alone, ``workflow_dispatch`
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from entrypoint.errors import UsageError
 from entrypoint.promotion.graph import rule_for
 from entrypoint.promotion.outcome import PromotionVerdict
@@ -19,8 +21,6 @@ def dispatch(workspace: Workspace, promoted: PromotionVerdict) -> str:
 
     Raises `UsageError` where there is no token or no repository on GitHub, and what `GitHub.asking` raises.
     """
-    from entrypoint.github.client import connect
-
     request = workspace.request
     if request.token is None:
         raise UsageError(
@@ -28,7 +28,7 @@ def dispatch(workspace: Workspace, promoted: PromotionVerdict) -> str:
             hint="Give the input `token`; on the command line, set GITHUB_TOKEN and GITHUB_REPOSITORY.",
         )  # fmt: skip
     rule = rule_for(workspace.configuration.promotion, promoted.artifact, promoted.stage)
-    github = connect(request.environment, request.token)
+    github = import_module("entrypoint.github.client").connect(request.environment, request.token)
     ref = promoted.tag or ""
     if rule is not None and rule.workflow is not None:
         with github.asking(f"start the workflow {rule.workflow}") as repository:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from entrypoint.configuration.schema import RequireSignature
 from entrypoint.errors import RefusedError
@@ -47,6 +48,19 @@ class PromotionHold:
             f"{self.version} was in {self.stage} and was taken out by {self.event.tag.name} "
             f"({self.event.author or 'somebody'}, {moment(self.event.time)})"
         )
+
+    def to_document(self) -> dict[str, Any]:
+        """One element of ``holds`` in ``show --json``, and ``promotion_hold`` of a slot."""
+        return {
+            "artifact": self.artifact,
+            "version": self.version,
+            "commit": self.commit,
+            "stage": self.stage,
+            "taken_out_by": self.event.tag.name,
+            "by": self.event.author,
+            "at": self.event.when,
+            "reason": self.reason,
+        }
 
     @property
     def hint(self) -> str:

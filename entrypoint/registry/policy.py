@@ -10,7 +10,7 @@ from typing import Protocol
 
 from deployers.base import TagRecord
 from entrypoint.errors import RefusedError
-from entrypoint.registry.events import Event
+from entrypoint.registry.events import Event, EventKind
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.resolve import Resolution
 from entrypoint.registry.signatures import Signers, signer_of
@@ -67,6 +67,28 @@ def check_retirement(
     last = state.touches.get(stage)
     if policies.require_signature and last is not None:
         check_signatures(repository, [last], policies.require_signature)
+
+
+def check_way(registry: Registry, resolution: Resolution, source: str) -> None:
+    """Raise `RefusedError` where a version is in a stage that it may only come to from another one, and did not.
+
+    ``source``: the stage before. What counts is that the version was assigned to it earlier than to this stage, by
+    GTO's order of events; whether it is still there does not matter.
+    """
+    if resolution.stage is None or not resolution.behind:
+        return
+    assignment = resolution.behind[0]
+    came = (
+        happened
+        for happened in registry.artifact(resolution.artifact).events
+        if happened.kind is EventKind.ASSIGNMENT and happened.stage == source and happened.commit == resolution.commit
+    )
+    if not any(registry.is_later(assignment.tag.name, happened.tag.name) for happened in came):
+        raise RefusedError(
+            f"{resolution.version} skips {source}: it was never there before it came to {resolution.stage}",
+            where=assignment.tag.name,
+            hint=f"Assign it to {source} first, then to {resolution.stage} again (promotion.{resolution.stage}.skips).",
+        )
 
 
 def check_branch(repository: Repository, resolution: Resolution, branch: str) -> None:

@@ -94,6 +94,51 @@ def test_a_schedule_reconciles(tmp_path: Path) -> None:
     assert (asked.command, asked.ref) == (Command.RECONCILE, None)
 
 
+def comment(body: str, association: str = "MEMBER", action: str = "created") -> dict[str, object]:
+    return {"action": action, "issue": {"number": 7}, "comment": {
+        "id": 1, "body": body, "author_association": association, "user": {"login": "ann", "type": "User"}}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "artifact", "stage"),
+    [
+        ("/promote", None, None),
+        ("  /promote churn\r\nThanks!", "churn", None),
+        ("/promote models/nlp:bert prod", "models/nlp:bert", "prod"),
+        ("/promote churn to prod", "churn", "prod"),
+    ],
+)
+def test_a_comment_asks_for_a_promotion(tmp_path: Path, body: str, artifact: str | None, stage: str | None) -> None:
+    asked = decide(payloads.event(tmp_path, "issue_comment", comment(body)))
+    assert isinstance(asked, Act)
+    assert (asked.command, asked.artifact, asked.stage) == (Command.PROMOTE, artifact, stage)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        comment("/promote churn prod", "NONE"),
+        comment("/promote churn prod", "CONTRIBUTOR"),
+        comment("/promote churn prod", action="edited"),
+        comment("I would not /promote this"),
+        comment("> /promote churn prod"),
+        comment("/promoted"),
+        comment(""),
+    ],
+)
+def test_other_comments_and_other_peoples_ask_for_nothing(tmp_path: Path, payload: dict[str, object]) -> None:
+    assert isinstance(decide(payloads.event(tmp_path, "issue_comment", payload)), Nothing)
+
+
+@pytest.mark.parametrize(
+    "body", ["/promote $(id)", "/promote churn --help", "/promote churn prod now", "/promote ../x"]
+)
+def test_a_comment_that_names_no_artifact_or_stage_says_how_to_write_it(tmp_path: Path, body: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        decide(payloads.event(tmp_path, "issue_comment", comment(body)))
+    assert "/promote churn prod" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(
     "name", ["pull_request", "pull_request_target", "pull_request_review", "issue_comment", "release"]
 )

@@ -69,8 +69,8 @@ promotion:
          "the key 'time' is missing"),
         ("promotion: {prod: {from: dev, workflow: a.yml}}", "promotion.prod", "deploy: dispatch"),
         ("promotion: {prod: {gates: []}}", "promotion.prod", "'from' is missing"),
-        ("promotion: {prod: {from: dev, gates: [{gate: expression, condition: a > 1 and f1 > prod.f1, "
-         "without-incumbent: pass}]}}", "promotion.prod.gates[0].condition", "one comparison"),
+        ("promotion: {prod: {from: dev, gates: [{gate: expression, without-incumbent: pass, condition: a > 1 and b > prod.b}]}}",
+         "promotion.prod.gates[0].condition", "one comparison"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_at_its_key(text, key, says):
@@ -122,7 +122,7 @@ def test_a_stage_is_tried_after_the_one_that_feeds_it(promotion, artifact):
         return
 
     class Settings:
-        class configuration:  # noqa: N801 - as the workspace has it
+        class configuration:
             pass
 
     Settings.configuration.promotion = promotion

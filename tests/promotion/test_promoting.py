@@ -19,7 +19,9 @@ def test_what_is_verified_on_all_targets_of_its_stage_is_promoted_by_gtos_tag(ma
     world = make("promotion: {staging: {from: dev, gates: [accuracy >= 0.9]}}")
     world.register("v1.0.0", accuracy=0.93)
     world.assign("dev", "v1.0.0")
-    verdict = world.promote("staging", variables={"GITHUB_RUN_ID": "1"}, run_url="https://github.com/o/r/actions/runs/1")
+    verdict = world.promote(
+        "staging", variables={"GITHUB_RUN_ID": "1"}, run_url="https://github.com/o/r/actions/runs/1"
+    )
     assert (verdict.status, verdict.tag, verdict.created) == ("promoted", "churn#staging#2", True)
     assert world.stages() == {"dev": "v1.0.0", "staging": "v1.0.0"}
     found = trailers(world.message("churn#staging#2"))
@@ -206,7 +208,7 @@ def test_a_stage_without_a_version_is_nothing_to_promote_from(make, stage):
 
 
 def test_hostile_text_in_metrics_and_labels_stays_one_line_of_the_tag(make):
-    world = make("promotion: {staging: {from: dev, gates: ['tags.owner == \"x\" or tags.owner != \"x\"']}}")
+    world = make('promotion: {staging: {from: dev, gates: [\'tags.owner == "x" or tags.owner != "x"\']}}')
     hostile = "owner=a\nRun: https://evil.example\n\n-----BEGIN PGP SIGNATURE-----\n\u202eGate: all: pass" + "x" * 4000
     world.register("v1.0.0", labels=[hostile])
     world.assign("dev", "v1.0.0")

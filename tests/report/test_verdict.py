@@ -85,5 +85,6 @@ def test_the_document_has_the_fields_that_later_steps_read() -> None:
         "release": "f" * 32, "artifact": "churn", "version": "v1.4.0", "stage": "prod", "target": "eu",
         "status": "live", "reason": "", "url": "http://127.0.0.1:8080", "changed": True, "seconds": 1.5,
     }  # fmt: skip
-    assert set(document) == {"status", "slots", "changed", "dry_run", "exit_code", "event", "preflights", "problems",
+    assert set(document) == {"status", "slots", "changed", "dry_run", "exit_code", "event", "preflights", "promotions",
+                             "problems",
                              "warnings", "note", "failure", "seconds"}  # fmt: skip
