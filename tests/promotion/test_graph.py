@@ -61,7 +61,7 @@ promotion:
          "promotion.prod[0].gates[0].condition", "where a value is needed"),
         ("promotion: {prod: {from: dev, gates: ['metric(\"f1\", \"stagng\") > 0']}}", "promotion.prod.gates[0]",
          "there is no stage 'stagng'"),
-        ("promotion: {prod: {from: dev, gates: [{gate: soke, time: 1h}]}}", "promotion.prod.gates[0].gate",
+        ("promotion: {prod: {from: dev, gates: [{gate: soack, time: 1h}]}}", "promotion.prod.gates[0].gate",
          "Did you mean 'soak'?"),
         ("promotion: {prod: {from: dev, gates: [{time: 1h}]}}", "promotion.prod.gates[0]", "'gate' is missing"),
         ("promotion: {prod: {from: dev, gates: [{gate: [soak]}]}}", "promotion.prod.gates[0].gate", "a list is none of"),

@@ -67,6 +67,7 @@ def test_show_answers_in_its_documented_shape(tagboat: Tagboat, churn: GitReposi
                 "stages": {"dev": "v1.4.0", "prod": "v1.4.0"},
             }
         ],
+        "holds": [],
         "problems": document["problems"],
         "warnings": [],
     }  # fmt: skip
@@ -129,7 +130,7 @@ def test_names_in_tables_are_text_and_nothing_more(tagboat: Tagboat, clone: GitR
 
 
 def test_an_empty_registry_is_no_error(tagboat: Tagboat) -> None:
-    assert tagboat("show", "--json").document == {"artifacts": [], "problems": [], "warnings": []}
+    assert tagboat("show", "--json").document == {"artifacts": [], "holds": [], "problems": [], "warnings": []}
     answer = tagboat("show")
     assert (answer.code, "tagboat register" in answer.stdout) == (0, True)
 
