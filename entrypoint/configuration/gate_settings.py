@@ -106,6 +106,36 @@ class AgreementGate(Gate, frozen=True, kw_only=True, tag="agreement"):
     ] = "inconclusive"
 
 
+class ApprovalGate(Gate, frozen=True, kw_only=True, tag="approval"):
+    """Somebody who may has approved on GitHub: on the version's pull request, or the run itself."""
+
+    by: Annotated[
+        Literal["comment", "label", "environment"],
+        Meta(description="`/promote` on the pull request, a label on it, or a review of the run's environment."),
+    ]
+    label: Annotated[Text | None, Meta(description="With `by: label`: the label.")] = None
+    environment: Annotated[
+        Text | None, Meta(description="With `by: environment`: the environment, which has required reviewers.")
+    ] = None
+    approvals: Annotated[Count, Meta(description="How many people are needed.")] = 1
+    people: Annotated[
+        tuple[Text, ...], Meta(description="Only these may, by their login; without it: all who can.")
+    ] = ()
+    permission: Annotated[
+        Literal["write", "maintain", "admin"],
+        Meta(description="What they must at least be allowed to do in the repository."),
+    ] = "write"
+    own: Annotated[bool, Meta(description="Count the approval of the pull request's own author.")] = False
+
+    def __post_init__(self) -> None:
+        """Hold the way and what it needs together."""
+        for name in ("label", "environment"):
+            given = getattr(self, name) is not None
+            if given != (self.by == name):
+                problem = f"{name} is for `by: {name}` alone" if given else f"by: {name} needs the key {name}"
+                raise ValueError(problem)
+
+
 class FreezeGate(Gate, frozen=True, kw_only=True, tag="freeze"):
     """Nothing is promoted in these windows."""
 
@@ -120,5 +150,15 @@ class FreezeGate(Gate, frozen=True, kw_only=True, tag="freeze"):
             raise ValueError(f"time-zone: {self.time_zone!r} is not known", "Such as Europe/Berlin, or UTC.") from None
 
 
-AnyGate = ExpressionGate | SoakGate | ScanGate | SignatureGate | SmokeGate | LiveGate | AgreementGate | FreezeGate
+AnyGate = (
+    ExpressionGate
+    | SoakGate
+    | ScanGate
+    | SignatureGate
+    | SmokeGate
+    | LiveGate
+    | AgreementGate
+    | ApprovalGate
+    | FreezeGate
+)
 """Every gate there is."""

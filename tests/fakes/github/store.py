@@ -65,6 +65,7 @@ class Store:
         self.pulls: dict[int, Document] = {}
         self.issues: dict[int, Document] = {}
         self.comments: dict[int, Document] = {}
+        self.events: dict[int, list[Document]] = defaultdict(list)
         self.deployments: dict[int, Document] = {}
         self.statuses: dict[int, list[Document]] = defaultdict(list)
         self.checks: dict[int, Document] = {}
@@ -122,6 +123,12 @@ class Store:
         self.comments[made] = {"id": made, "issue": number, "body": body, "user": self.user(holder.login, holder.kind),
                                "created_at": at, "updated_at": at, "author_association": "CONTRIBUTOR"}  # fmt: skip
         return self.comments[made]
+
+    def happen(self, number: int, event: str, holder: Holder, **more: Document) -> None:
+        """An event of an issue or pull request, such as ``labeled``."""
+        self.events[number].append({"id": self.number(), "event": event, "created_at": self.now(), "commit_id": None,
+                                    "commit_url": None, "actor": self.user(holder.login, holder.kind),
+                                    "performed_via_github_app": None, **more})  # fmt: skip
 
     def comments_on(self, number: int) -> list[Document]:
         """Oldest first, as GitHub lists them."""

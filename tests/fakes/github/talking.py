@@ -90,6 +90,7 @@ def add_labels(call: Call) -> Answer:
     for name in body:
         if all(each["name"] != name for each in found["labels"]):
             found["labels"].append(label(call, name))
+            call.store.happen(found["number"], "labeled", call.holder, label={"name": name, "color": "ededed"})
     if pull := call.store.pulls.get(found["number"]):
         pull["labels"] = found["labels"]
     return Answer(200, found["labels"])
@@ -102,7 +103,16 @@ def remove_label(call: Call) -> Answer:
     if len(left) == len(found["labels"]):
         raise Refusal(404, "Label does not exist")
     found["labels"][:] = left
+    gone = {"name": call.values["name"], "color": "ededed"}
+    call.store.happen(found["number"], "unlabeled", call.holder, label=gone)
     return Answer(200, left)
+
+
+@routes.add("GET", "/issues/{issue_number}/events", *READ)
+def events(call: Call) -> Page:
+    existing(call.store.issues, call.number("issue_number"))
+    return Page([each | {"url": call.at("issues", "events", each["id"])}
+                 for each in call.store.events[call.number("issue_number")]])  # fmt: skip
 
 
 @routes.add("GET", "/labels", *READ)
@@ -189,7 +199,7 @@ def label(call: Call, name: str) -> Document:
     """The repository's label of that name, made where it is not there."""
     if name not in call.store.labels:
         call.store.labels[name] = {"id": call.store.number(), "name": name, "color": "ededed", "default": False,
-                                   "url": call.at("labels", name), "description": None}  # fmt: skip
+                                   "url": call.at("labels", name), "description": ""}  # fmt: skip
     return call.store.labels[name]
 
 

@@ -140,6 +140,8 @@ def test_the_gate_says_where_the_clock_stands_and_until_when(case):
         ("{gate: freeze, time-zone: UTC, windows: [{first: 2026-02-30}]}", "no date"),
         ("{gate: freeze, time-zone: UTC, windows: [{first: 2026-02-02, last: 2026-02-01}]}", "before the first"),
         ("{gate: live, window: 0s}", "more than 0"),
+        ("{gate: approval, by: label}", "needs the key label"),
+        ("{gate: approval, by: comment, label: x}", "is for `by: label` alone"),
         ("{gate: agreement, differ: 1.5}", "more than 1"),
     ],
 )
