@@ -76,9 +76,10 @@ def run(
                 verdict = _act(step, runner, inputs)
         except TagboatError as error:
             verdict = Verdict(failure=Failure.of(error))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             hint = "Run it again: it goes on from here."
-            verdict = Verdict(failure=Failure(message="the run was cancelled", hint=hint, exit_code=INTERRUPTED))
+            message = f"the run was cancelled: {error}" if str(error) else "the run was cancelled"
+            verdict = Verdict(failure=Failure(message=message, hint=hint, exit_code=INTERRUPTED))
         except Exception as error:  # noqa: BLE001 - the step must still end with outputs and a summary
             runner.say(traceback.format_exc())
             verdict = Verdict(failure=_defect(error))

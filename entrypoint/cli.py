@@ -133,8 +133,12 @@ def run(context: Context, args: Sequence[str] | None) -> int:
         hint = getattr(error, "ctx", None) and f"See {error.ctx.command_path} --help."  # type: ignore[attr-defined]
         context.fail(ConfigurationError(error.format_message(), hint=hint))
         return ConfigurationError.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted: run the same command again, it goes on from here", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        # click turns the one into the other; what was interrupted may say what goes on all the same.
+        said = str(error.__cause__ or error)
+        click.echo(
+            f"interrupted: {f'{said}; ' if said else ''}run the same command again, it goes on from here", err=True
+        )
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from entrypoint.cli import COMMANDS, HIDDEN, LazyGroup, cli
+from entrypoint.cli import COMMANDS, HIDDEN, LazyGroup, cli, run
+from entrypoint.commands.context import Context
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = [name for commands in COMMANDS.values() for name in commands]
@@ -98,3 +99,15 @@ def test_deploying_without_a_configuration_names_init(tmp_path: Path):
     done = tagboat("deploy", "churn#prod", at=tmp_path)
     assert done.returncode == 2
     assert "tagboat init" in done.stderr
+
+
+class Interrupting(dict):
+    """An environment in whose reading Ctrl-C is pressed, with something to be told of it."""
+
+    def get(self, *_):
+        raise KeyboardInterrupt("AWS goes on without us")
+
+
+def test_an_interrupted_command_says_what_goes_on_without_it(tmp_path, capsys):
+    assert run(Context(tmp_path, Interrupting()), ["doctor"]) == 130
+    assert "interrupted: AWS goes on without us; run the same command again" in capsys.readouterr().err

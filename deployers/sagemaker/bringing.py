@@ -17,7 +17,7 @@ from deployers.base import Release, Slot, Step
 from deployers.errors import RefusedError, UnreachableError
 from deployers.sagemaker.api import Api, Endpoint
 from deployers.sagemaker.documents import Document, Made
-from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, KINDS
+from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, KINDS, MODEL
 from deployers.sagemaker.records import Operation, Records, Reference, ReleaseRecord, SlotRecord
 from deployers.sagemaker.refusals import BusyError
 from deployers.sagemaker.rollout import FIRST_PAUSE, Poller
@@ -72,7 +72,8 @@ class Slotkeeper:
             if reference.kind == ENDPOINT.name:
                 yield from self._delete_endpoint(reference.name)
         yield Step(name="endpoint", detail="it is gone")
-        rest = [each for each in record.inventory if each.kind != ENDPOINT.name]
+        spared = self._in_use(record.endpoint)  # nothing, unless somebody has made the endpoint his own
+        rest = {each for each in record.inventory if each.kind != ENDPOINT.name} - spared
         for reference in sorted(rest, key=_place, reverse=True):
             self.api.delete(BY_NAME[reference.kind], reference.name, self.slot)
         yield Step(name="take down", detail="what it was made of is gone")
@@ -95,12 +96,9 @@ class Slotkeeper:
             else:
                 dropped.append(stored)
         surplus = [each for each in record.inventory if each not in kept and each.kind != ENDPOINT.name]
-        seen = self.api.endpoint(record.endpoint) if surplus else None
-        used = {seen.config, seen.pending} if seen is not None else set()
+        spared = self._in_use(record.endpoint) if surplus else set()
         gone: set[Reference] = set()
-        for reference in sorted(surplus, key=_place, reverse=True):
-            if reference.kind == ENDPOINT_CONFIG.name and reference.name in used:
-                continue
+        for reference in sorted(set(surplus) - spared, key=_place, reverse=True):
             self.api.delete(BY_NAME[reference.kind], reference.name, self.slot)
             gone.add(reference)
         if gone:
@@ -109,6 +107,18 @@ class Slotkeeper:
             )
         for stored in dropped:
             self.records.drop_release(stored.release.id)
+
+    def _in_use(self, endpoint: str) -> set[Reference]:
+        """What the endpoint serves by, and is on its way to, whatever our records say: configs and their models."""
+        seen = self.api.endpoint(endpoint)
+        configs = {seen.config, seen.pending} - {None, ""} if seen is not None else set()
+        found = {Reference(ENDPOINT_CONFIG.name, str(name)) for name in configs}
+        for config in list(found):
+            described = self.api.find(ENDPOINT_CONFIG, config.name) or {}
+            for group in ("ProductionVariants", "ShadowProductionVariants"):
+                named = (variant.get("ModelName") for variant in described.get(group) or [])
+                found |= {Reference(MODEL.name, name) for name in named if name}
+        return found
 
     def _bring_endpoint(self, document: Document, config: str) -> Iterator[Step]:
         """Make the endpoint, or begin its update; where it is on its way already, only wait."""

@@ -188,6 +188,14 @@ def test_an_error_in_the_configuration_is_shown_at_its_line(fake: FakeRunner, st
     assert fake.annotations()[0].properties["line"] == "3"
 
 
+def test_a_cancelled_run_says_what_goes_on_without_it(fake: FakeRunner, step: Callable[..., int]) -> None:
+    def cancel(_request: Request) -> Verdict:
+        raise KeyboardInterrupt("AWS goes on without us")
+
+    assert step(cancel, "push", TAG) == INTERRUPTED  # type: ignore[arg-type]
+    assert "the run was cancelled: AWS goes on without us" in fake.summary_file.read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_run_unwinds_reports_and_ignores_the_second_signal(
     fake: FakeRunner, step: Callable[..., int], number: signal.Signals
