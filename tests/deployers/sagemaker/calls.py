@@ -4,9 +4,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 
-def model(aws, client, name="m", **more):
+def model(aws, client, name="m", tags=(), **more):
     container = {"Image": f"{aws.image}:v1", "Environment": {"TAGBOAT_RELEASE": f"release-of-{name}"}, **more}
-    client.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=aws.role)
+    client.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=aws.role, Tags=list(tags))
 
 
 def config(client, name="c", *variants, **more):

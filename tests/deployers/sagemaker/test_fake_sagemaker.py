@@ -302,7 +302,10 @@ def test_alarms_that_do_not_exist_and_serverless_endpoints_take_no_deployment_co
     given = {"EndpointName": "e", "EndpointConfigName": "d", "DeploymentConfig": CANARY}
     assert "do not exist: [errors]" in refusal(sagemaker.update_endpoint, **given)[1]
     config(sagemaker, "s", {"ModelName": "n", "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 2}})
-    assert "serverless" in refusal(sagemaker.update_endpoint, **{**given, "EndpointConfigName": "s"})[1]
+    sagemaker.create_endpoint(EndpointName="f", EndpointConfigName="s")
+    aws.sagemaker.advance(1)
+    given |= {"EndpointName": "f", "EndpointConfigName": "s"}
+    assert "not supported for serverless" in refusal(sagemaker.update_endpoint, **given)[1]
 
 
 @pytest.mark.parametrize("status", ["UpdateRollbackFailed", "OutOfService", "Failed"])
@@ -401,20 +404,139 @@ def test_a_call_may_be_carried_out_and_answered_with_an_error(aws, sagemaker):
     assert "Could not find model" in refusal(sagemaker.describe_model, ModelName="m")[1]
 
 
-def test_every_call_is_written_down_by_the_name_that_policies_give_it(aws, sagemaker):
-    sagemaker.list_models()
-    aws.client("s3").put_object(Bucket=aws.bucket, Key="k", Body=b"")
+def test_every_call_is_written_down_with_the_rights_that_it_needs(aws, sagemaker):
+    model(aws, sagemaker, tags=[{"Key": "a", "Value": "b"}])
+    s3 = aws.client("s3")
+    s3.put_object(Bucket=aws.bucket, Key="k", Body=b"")
+    s3.head_object(Bucket=aws.bucket, Key="k")
+    s3.list_objects_v2(Bucket=aws.bucket)
     aws.client("sts").get_caller_identity()
     aws.client("ecr").describe_repositories()
     aws.client("cloudwatch").describe_alarms()
     aws.client("logs").describe_log_groups()
     aws.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
-    assert [call.action for call in aws.sagemaker.calls] == [
-        "sagemaker:ListModels",
+    assert aws.sagemaker.actions == {
+        "sagemaker:CreateModel",
+        "sagemaker:AddTags",
+        "iam:PassRole",
         "s3:PutObject",
+        "s3:GetObject",
+        "s3:ListBucket",
         "sts:GetCallerIdentity",
         "ecr:DescribeRepositories",
-        "monitoring:DescribeAlarms",
+        "cloudwatch:DescribeAlarms",
         "logs:DescribeLogGroups",
         "application-autoscaling:DescribeScalableTargets",
-    ]
+    }
+
+
+def test_a_role_that_may_not_be_passed_on_and_tags_that_may_not_be_set_are_refused(aws, sagemaker):
+    aws.sagemaker.deny("iam:PassRole")
+    given = {"ModelName": "m", "PrimaryContainer": {"Image": f"{aws.image}:v1"}, "ExecutionRoleArn": aws.role}
+    code, message = refusal(sagemaker.create_model, **given)
+    assert (code, "iam:PassRole" in message) == ("AccessDeniedException", True)
+    variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    aws.sagemaker.deny("sagemaker:AddTags")
+    tagged = {"EndpointConfigName": "c", "ProductionVariants": [variant], "Tags": [{"Key": "a", "Value": "b"}]}
+    assert "sagemaker:AddTags" in refusal(sagemaker.create_endpoint_config, **tagged)[1]
+
+
+def test_a_role_that_does_not_trust_sagemaker_cannot_be_assumed(aws, sagemaker):
+    policy = json.dumps(
+        {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}]}
+    )
+    role = aws.client("iam").create_role(RoleName="other", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+    given = {"ModelName": "m", "PrimaryContainer": {"Image": f"{aws.image}:v1"}}
+    assert "Could not assume role" in refusal(sagemaker.create_model, **given, ExecutionRoleArn=role)[1]
+
+
+# What goes with what
+
+
+@pytest.fixture
+def scaled(aws, sagemaker):
+    """The endpoint e, whose variant is a scalable target; what lists these."""
+    serving(aws, sagemaker)
+    scaling = aws.client("application-autoscaling")
+    target = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
+    scaling.register_scalable_target(**target, ResourceId="endpoint/e/variant/v1", MinCapacity=1, MaxCapacity=2)
+    return lambda: scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+
+
+def test_a_scaled_variant_may_get_another_model_and_no_other_instances(aws, sagemaker, scaled):
+    """AWS, "Update endpoints that use auto scaling"."""
+    newer(aws, sagemaker)
+    config(sagemaker, "larger", {"ModelName": "n", "InstanceType": "ml.m5.xlarge"})
+    given = {"EndpointName": "e", "EndpointConfigName": "larger"}
+    assert "must be deregistered as scalable targets" in refusal(sagemaker.update_endpoint, **given)[1]
+    sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="d")
+
+
+def test_an_endpoint_that_is_deleted_takes_its_scalable_targets_along_where_that_is_allowed(aws, sagemaker, scaled):
+    """awslabs/stable-diffusion-aws-extension, issue 161."""
+    assert len(scaled()) == 1
+    aws.sagemaker.deny("application-autoscaling:DeregisterScalableTarget")
+    words = "does not have application-autoscaling:DeregisterScalableTarget permission"
+    assert words in refusal(sagemaker.delete_endpoint, EndpointName="e")[1]
+    aws.sagemaker.account.denied.clear()
+    sagemaker.delete_endpoint(EndpointName="e")
+    assert scaled() == []
+
+
+def test_no_endpoint_goes_from_instances_to_serverless(aws, sagemaker):
+    """AWS, "Update a serverless endpoint"."""
+    serving(aws, sagemaker)
+    config(sagemaker, "s", {"ModelName": "m", "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 2}})
+    given = {"EndpointName": "e", "EndpointConfigName": "s"}
+    assert "to a serverless endpoint is not supported" in refusal(sagemaker.update_endpoint, **given)[1]
+    sagemaker.create_endpoint(EndpointName="f", EndpointConfigName="s")
+    aws.sagemaker.advance(1)
+    sagemaker.update_endpoint(EndpointName="f", EndpointConfigName="c")
+
+
+def test_on_inf1_a_canary_is_silently_all_at_once(aws, sagemaker, alarm):
+    """AWS, "Deployment guardrails", exclusions."""
+    serving(aws, sagemaker)
+    model(aws, sagemaker, "n")
+    config(sagemaker, "d", {"ModelName": "n", "InstanceType": "ml.inf1.xlarge"})
+    sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="d", DeploymentConfig=CANARY)
+    assert statuses(sagemaker, 2) == ["Updating", "InService"]
+
+
+def test_a_rolling_update_has_one_variant_of_the_same_name(aws, sagemaker):
+    """AWS, "Deployment guardrails", exclusions."""
+    serving(aws, sagemaker)
+    rolling = {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50}, "WaitIntervalInSeconds": 60}
+    config(sagemaker, "two", {"ModelName": "m"}, {"ModelName": "m"})
+    config(sagemaker, "other", {"ModelName": "m", "VariantName": "v9"})
+    given = {"EndpointName": "e", "DeploymentConfig": {"RollingUpdatePolicy": rolling}}
+    for name in ("two", "other"):
+        assert "same variant names" in refusal(sagemaker.update_endpoint, **given, EndpointConfigName=name)[1]
+    sagemaker.create_endpoint(EndpointName="f", EndpointConfigName="two")
+    aws.sagemaker.advance(1)
+    given["EndpointName"] = "f"
+    assert "multi-variant" in refusal(sagemaker.update_endpoint, **given, EndpointConfigName="two")[1]
+
+
+def test_a_shadow_does_not_go_with_asynchronous_inference(aws, sagemaker):
+    """AWS, "Shadow tests", exclusions."""
+    model(aws, sagemaker)
+    shadow = [{"VariantName": "s", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}]
+    given = {
+        "EndpointConfigName": "c",
+        "ProductionVariants": [{**shadow[0], "VariantName": "v"}],
+        "ShadowProductionVariants": shadow,
+    }
+    places = {"OutputConfig": {"S3OutputPath": f"s3://{aws.bucket}/out"}}
+    assert (
+        "Shadow variants are not" in refusal(sagemaker.create_endpoint_config, **given, AsyncInferenceConfig=places)[1]
+    )
+    sagemaker.create_endpoint_config(**given)
+
+
+def test_a_defect_of_the_fake_fails_the_test_that_met_it(aws, sagemaker):
+    model(aws, sagemaker)
+    aws.sagemaker.state.peek("model", "m").created = "no time"
+    refusal(sagemaker.describe_model, ModelName="m")
+    assert "the fake's answer to DescribeModel is none" in aws.sagemaker.misdeeds[0]
+    aws.sagemaker.misdeeds.clear()

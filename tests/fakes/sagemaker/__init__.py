@@ -66,8 +66,13 @@ class SageMaker:
 
     @property
     def calls(self) -> list[Call]:
-        """Every call that has come in, of all services; ``action`` is IAM's name for it."""
+        """Every call that has come in, of all services."""
         return self.front.calls
+
+    @property
+    def actions(self) -> set[str]:
+        """What IAM must allow for all the calls so far."""
+        return {action for call in self.calls for action in call.actions}
 
     @property
     def misdeeds(self) -> list[str]:
@@ -117,12 +122,10 @@ class SageMaker:
         self._order(Fault(operation, throttled(), lambda _: True, times))
 
     def deny(self, action: str) -> None:
-        """No policy allows an action (``sagemaker:CreateModel``), ever."""
+        """No policy allows an action (``sagemaker:CreateModel``, ``iam:PassRole``), ever."""
+        self.account.denied.add(action)
         user = f"arn:aws:iam::{ACCOUNT}:user/test"
-        refusal = denied(action, user)
-        if action.startswith(("s3:", "sts:", "iam:")):
-            refusal = Refusal("AccessDenied", refusal.message, 403)
-        self._order(Fault(action, refusal, lambda _: True, -1))
+        self._order(Fault(action, denied(action, user), lambda _: True, -1))
 
     def cut(self, operation: str, *, times: int = 1, after_write: bool = False) -> None:
         """The connection is lost, before the call is carried out or after."""
@@ -142,6 +145,10 @@ class SageMaker:
     def quota(self, instance_type: str, limit: int) -> None:
         """How many instances of a type the account may have."""
         self.account.quotas[instance_type] = limit
+
+    def take_images_from(self, registry: str) -> None:
+        """A registry (``127.0.0.1:5000``) counts as ECR, and its images must really be there."""
+        self.account.registries.add(registry)
 
     def not_ready(self, times: int = 1) -> None:
         """The next invocations come while a serverless variant or a model is still being made ready."""

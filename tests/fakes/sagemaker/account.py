@@ -27,8 +27,14 @@ class Elsewhere(Protocol):
     def write(self, uri: str, content: bytes) -> None:
         """Put an object."""
 
-    def role_exists(self, arn: str) -> bool:
-        """Whether IAM has a role."""
+    def may_assume(self, arn: str) -> bool:
+        """Whether IAM has a role, and its trust policy names SageMaker."""
+
+    def scaled(self, endpoint: str) -> set[str]:
+        """The variants of an endpoint that are scalable targets."""
+
+    def scale_no_more(self, endpoint: str) -> None:
+        """Deregister an endpoint's variants."""
 
     def alarms(self, names: list[str]) -> dict[str, str]:
         """The states of CloudWatch's alarms, of those that exist."""
@@ -43,7 +49,8 @@ class Account:
 
     ``steps``: how many Describe calls see something in transition before it is through. ``manual``: only the test lets
     time pass. ``endings``: by endpoint, the status that its next transition ends with, and why. ``quotas``: how many
-    instances of a type there may be. ``missing_images``: parts of names of images that are not there.
+    instances of a type there may be. ``missing_images``: parts of names of images that are not there. ``registries``:
+    plain ones that count as ECR, and are asked. ``denied``: actions that nobody may do.
     ``misdeeds``: what AWS allows and nobody should do.
     """
 
@@ -55,4 +62,6 @@ class Account:
     endings: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     quotas: dict[str, int] = dataclasses.field(default_factory=dict)
     missing_images: set[str] = dataclasses.field(default_factory=set)
+    registries: set[str] = dataclasses.field(default_factory=set)
+    denied: set[str] = dataclasses.field(default_factory=set)
     misdeeds: list[str] = dataclasses.field(default_factory=list)

@@ -23,6 +23,8 @@ def create(account: Account, given: Document) -> Document:
         raise invalid("With ShadowProductionVariants there must be exactly one production and one shadow variant.")
     for variant in variants:
         _check_variant(account, variant, given)
+        if shadows:
+            _check_shadowed(account, variant, given)
     _check_serverless(given, variants)
     if "DataCaptureConfig" in given and not given["DataCaptureConfig"].get("CaptureOptions"):
         raise invalid("CaptureOptions are required.")
@@ -53,6 +55,16 @@ def _check_variant(account: Account, variant: Document, given: Document) -> None
         model = account.store.get("model", variant["ModelName"])
         if "VpcConfig" in model.given:
             raise invalid("VPC configuration is not supported for a serverless endpoint.")
+
+
+def _check_shadowed(account: Account, variant: Document, given: Document) -> None:
+    """AWS, "Shadow tests": what they exclude."""
+    model = account.store.peek("model", variant.get("ModelName", ""))
+    several = model is not None and len(models.containers(model.given)) > 1
+    if several or "AsyncInferenceConfig" in given or variant.get("InstanceType", "").startswith("ml.inf1."):
+        raise invalid(
+            "Shadow variants are not supported with asynchronous inference, several containers or Inf1 instances."
+        )
 
 
 def _check_serverless(given: Document, variants: list[Document]) -> None:

@@ -120,6 +120,14 @@ class Control:
             raise in_progress("endpoint", stored.arn)
         if any(each.state.endpoint is stored for each in self.account.store.all("inference-component")):
             raise invalid(f'Cannot delete endpoint "{stored.arn}" while it has inference components.')
+        if self.account.elsewhere.scaled(stored.name):
+            right = "application-autoscaling:DeregisterScalableTarget"
+            if right in self.account.denied:
+                raise invalid(
+                    "An Application AutoScaling scalable target exists for a variant being deleted, and the IAM identity "
+                    f"used to invoke DeleteEndpoint does not have {right} permission to deregister the scalable target."
+                )
+            self.account.elsewhere.scale_no_more(stored.name)
         self.transitions.delete(stored.state)
         return {}
 

@@ -14,26 +14,51 @@ Document = dict[str, Any]
 
 def check(account: Account, endpoint: Endpoint, config: Stored, given: Document) -> None:
     """Raises `Refusal` for a DeploymentConfig that cannot be carried out."""
+    variants = config.given["ProductionVariants"]
+    _check_kind(endpoint, variants)
+    _check_scaling(account, endpoint, variants)
     asked = given.get("DeploymentConfig")
     if asked is None:
         return
-    variants = config.given["ProductionVariants"]
     if any("ServerlessConfig" in each for each in variants):
         raise invalid("DeploymentConfig is not supported for serverless endpoints.")
     routing = asked.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
     rolling = asked.get("RollingUpdatePolicy")
     if routing and rolling:
         raise invalid("BlueGreenUpdatePolicy and RollingUpdatePolicy cannot both be specified.")
-    if rolling or routing.get("Type") in {"CANARY", "LINEAR"}:
-        before = {each.name for each in endpoint.live.variants}
-        if {each["VariantName"] for each in variants} != before:
-            raise invalid("Traffic can only be shifted between variants of the same names.")
+    if {each["VariantName"] for each in variants} != {each.name for each in endpoint.live.variants}:
+        raise invalid("The new endpoint configuration must have the same variant names as the old one.")
+    if rolling and len(variants) > 1:
+        raise invalid("Rolling deployments are not supported for multi-variant endpoints.")
     _check_sizes(routing, rolling)
     alarms = [each["AlarmName"] for each in asked.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
     states = account.elsewhere.alarms(alarms) if alarms else {}
     missing = [name for name in alarms if name not in states]
     if missing:
         raise invalid(f"The following CloudWatch alarms do not exist: [{', '.join(missing)}].")
+
+
+def _check_kind(endpoint: Endpoint, variants: list[Document]) -> None:
+    """AWS, "Update a serverless endpoint": there is no way there from instances."""
+    serverless = any("ServerlessConfig" in each for each in variants)
+    if serverless and any(each.serverless is None for each in endpoint.live.variants):
+        raise invalid("Updating a real-time inference endpoint to a serverless endpoint is not supported.")
+
+
+def _check_scaling(account: Account, endpoint: Endpoint, variants: list[Document]) -> None:
+    """AWS, "Update endpoints that use auto scaling": a model may change, the type of instances may not."""
+    scaled = account.elsewhere.scaled(endpoint.stored.name)
+    types = {each["VariantName"]: each.get("InstanceType") for each in variants}
+    changed = [
+        each.name
+        for each in endpoint.live.variants
+        if each.name in scaled and types.get(each.name) != each.given.get("InstanceType")
+    ]
+    if changed:
+        raise invalid(
+            f"The variant(s) {changed} must be deregistered as scalable targets with AutoScaling before they can be "
+            "removed or have their instance type updated."
+        )
 
 
 def _check_sizes(routing: Document, rolling: Document | None) -> None:

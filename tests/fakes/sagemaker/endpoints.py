@@ -148,7 +148,7 @@ class Transitions:
         self.moved(endpoint, "Updating")
         shifts = [
             step
-            for share in shares(endpoint.deployment or {})
+            for share in ([] if unguarded(fleet) else shares(endpoint.deployment or {}))
             for step in (
                 functools.partial(self.shift, endpoint, share),
                 functools.partial(self.bake, endpoint),
@@ -247,6 +247,11 @@ def instance(fleet: Fleet, variant: str) -> str:
 
 def nothing() -> None:
     """A look that sees no change."""
+
+
+def unguarded(fleet: Fleet) -> bool:
+    """Whether AWS silently shifts all the traffic at once, whatever was asked ("Deployment guardrails", exclusions)."""
+    return any(each.given.get("InstanceType", "").startswith("ml.inf1.") for each in fleet.variants)
 
 
 def shares(deployment: Document) -> list[float]:

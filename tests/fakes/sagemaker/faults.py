@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 from tests.fakes.sagemaker.errors import Refusal
+from tests.fakes.sagemaker.rights import needed
 
 Document = dict[str, Any]
 
@@ -22,9 +23,9 @@ class Call(NamedTuple):
     given: Document
 
     @property
-    def action(self) -> str:
-        """As IAM's policies name it."""
-        return f"{self.service}:{self.operation}"
+    def actions(self) -> tuple[str, ...]:
+        """What IAM's policies must allow for it."""
+        return needed(self.service, self.operation, self.given)
 
 
 @dataclasses.dataclass
@@ -50,7 +51,8 @@ class Faults:
         """The fault that a call meets."""
         with self.lock:
             for fault in self.orders:
-                if fault.operation in {call.operation, call.action, "*"} and fault.when(call.given):
+                names = {"*", call.operation, f"{call.service}:{call.operation}", *call.actions}
+                if fault.operation in names and fault.when(call.given):
                     fault.times -= 1
                     if fault.times == 0:
                         self.orders.remove(fault)
@@ -58,13 +60,15 @@ class Faults:
         return None
 
 
-def body(refusal: Refusal, style: str) -> tuple[str, bytes]:
-    """The content type and body of an error: ``json``, ``xml`` as S3's, or ``query`` as STS' and IAM's."""
+def body(refusal: Refusal, style: str) -> tuple[int, str, bytes]:
+    """The status, content type and body of an error: ``json``, ``xml`` as S3's, or ``query`` as STS' and IAM's."""
+    if style != "json" and refusal.code == "AccessDeniedException":
+        refusal = Refusal("AccessDenied", refusal.message, 403)
     if style == "json":
         document = {"__type": refusal.code, "message": refusal.message, "Message": refusal.message, **refusal.more}
-        return "application/x-amz-json-1.1", json.dumps(document).encode()
+        return refusal.status, "application/x-amz-json-1.1", json.dumps(document).encode()
     inner = f"<Code>{escape(refusal.code)}</Code><Message>{escape(refusal.message)}</Message>"
     if style == "xml":
-        return "application/xml", f"<Error>{inner}<RequestId>fake</RequestId></Error>".encode()
+        return refusal.status, "application/xml", f"<Error>{inner}<RequestId>fake</RequestId></Error>".encode()
     whole = f"<ErrorResponse><Error><Type>Sender</Type>{inner}</Error><RequestId>fake</RequestId></ErrorResponse>"
-    return "text/xml", whole.encode()
+    return refusal.status, "text/xml", whole.encode()

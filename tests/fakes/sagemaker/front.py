@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import threading
+import traceback
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -83,10 +84,13 @@ class Handler(BaseHTTPRequestHandler):
                 self.stumble(fault)
             self.send(*answer)
         except Refusal as refusal:
-            kind, content = faults.body(refusal, name.style)
-            self.send(refusal.status, {"content-type": kind, "x-amzn-errortype": refusal.code}, content)
+            status, kind, content = faults.body(refusal, name.style)
+            self.send(status, {"content-type": kind, "x-amzn-errortype": refusal.code}, content)
         except ConnectionError:
             self.close_connection = True
+        except Exception:  # a defect of the fake must not look like one of AWS'
+            self.front.control.account.misdeeds.append(f"{name.operation}: {traceback.format_exc()}")
+            self.send(500, {"content-type": "text/plain"}, traceback.format_exc().encode())
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_one
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import urllib.error
+import urllib.request
 from typing import Any
 
 from tests.fakes.sagemaker.account import Account
@@ -15,6 +17,15 @@ ECR = re.compile(
     r"[0-9]{12}\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/"
     r"[a-z0-9][a-z0-9._/-]*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
+
+
+MANIFESTS = ", ".join(
+    f"application/vnd.{kind}"
+    for kind in (
+        "oci.image.manifest.v1+json", "oci.image.index.v1+json", "docker.distribution.manifest.v2+json",
+        "docker.distribution.manifest.list.v2+json",
+    )
+)  # fmt: skip
 
 
 def create(account: Account, given: Document) -> Document:
@@ -31,7 +42,7 @@ def check_role(account: Account, role: str | None) -> None:
     """Refused where the role is missing, or is not there."""
     if role is None:
         raise invalid("ExecutionRoleArn is required.")
-    if not account.elsewhere.role_exists(role):
+    if not account.elsewhere.may_assume(role):
         raise invalid(
             f"Could not assume role {role}. Please ensure that the role exists and allows principal "
             "'sagemaker.amazonaws.com' to assume the role."
@@ -60,6 +71,10 @@ def check_image(account: Account, image: str | None, config: Document) -> None:
     if image is None or config.get("RepositoryAccessMode") == "Vpc":
         return
     match = ECR.fullmatch(image)
+    if image.partition("/")[0] in account.registries:
+        if not _in_registry(image):
+            raise invalid(f"Requested image {image} not found.")
+        return
     if match is None:
         if ".dkr.ecr." in image:
             raise invalid(f'ECR image "{image}" is invalid.')
@@ -68,6 +83,20 @@ def check_image(account: Account, image: str | None, config: Document) -> None:
         raise invalid(f'Invalid image region in image "{image}": the image must be in {REGION}.')
     if any(part in image for part in account.missing_images):
         raise invalid(f"Requested image {image} not found.")
+
+
+def _in_registry(image: str) -> bool:
+    """Whether a plain registry has an image, by its digest or tag."""
+    host, _, rest = image.partition("/")
+    repository, _, reference = rest.partition("@") if "@" in rest else rest.rpartition(":")
+    request = urllib.request.Request(
+        f"http://{host}/v2/{repository}/manifests/{reference}", headers={"accept": MANIFESTS}, method="HEAD"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status == 200
+    except urllib.error.HTTPError:
+        return False
 
 
 def check_data(account: Account, uri: str | None, role: str) -> None:

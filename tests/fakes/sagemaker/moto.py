@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import re
 import subprocess
@@ -19,6 +20,9 @@ from typing import Any
 from tests.fakes.sagemaker.store import REGION
 
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
+TARGETS = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
 
 
 class Moto:
@@ -79,13 +83,26 @@ class Moto:
         where = urllib.parse.urlsplit(uri)
         self.client("s3").put_object(Bucket=where.netloc, Key=where.path.lstrip("/"), Body=content)
 
-    def role_exists(self, arn: str) -> bool:
-        """Whether IAM has a role."""
+    def may_assume(self, arn: str) -> bool:
+        """Whether IAM has a role, and its trust policy names SageMaker."""
         iam = self.client("iam")
         try:
-            return bool(iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]["Arn"] == arn)
+            role = iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
         except iam.exceptions.NoSuchEntityException:
             return False
+        return role["Arn"] == arn and "sagemaker.amazonaws.com" in json.dumps(role["AssumeRolePolicyDocument"])
+
+    def scaled(self, endpoint: str) -> set[str]:
+        """The variants of an endpoint that are scalable targets."""
+        found = self.client("application-autoscaling").describe_scalable_targets(**TARGETS)["ScalableTargets"]
+        prefix = f"endpoint/{endpoint}/variant/"
+        return {each["ResourceId"].removeprefix(prefix) for each in found if each["ResourceId"].startswith(prefix)}
+
+    def scale_no_more(self, endpoint: str) -> None:
+        """Deregister an endpoint's variants; their policies go with them."""
+        for variant in self.scaled(endpoint):
+            name = f"endpoint/{endpoint}/variant/{variant}"
+            self.client("application-autoscaling").deregister_scalable_target(ResourceId=name, **TARGETS)
 
     def alarms(self, names: list[str]) -> dict[str, str]:
         """The states of CloudWatch's alarms, of those that exist."""
