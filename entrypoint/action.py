@@ -144,6 +144,7 @@ def _act(step: Surroundings, runner: Runner, inputs: Inputs) -> Verdict:
         tag_is_gone=asked.tag_is_gone,
         artifact=inputs.artifact or asked.artifact,
         stage=inputs.stage or asked.stage,
+        version=asked.version,
         config=inputs.config,
         config_ref=inputs.config_ref,
         dry_run=inputs.dry_run or asked.command is Command.PLAN,

@@ -55,10 +55,10 @@ class Request:
     ``source``: promote from this stage. ``promote``: deploy and reconcile go on with the promotions that are automatic.
     ``fetch``: read the remote's tags first, where there is a remote.
     ``tag``: rollback and remove write the tag that says so, or with False hold the slot; ``push``: and push it.
-    ``version``: what rollback goes back to, or None for the one verified before. ``token`` authenticates fetches;
-    never shown. ``saved``: the plan that is to be carried out as it stands, or refused. ``cache``: None means the
-    user's cache folder. ``in_action``: inside the container Action, where nothing outlives the step. ``run_url``: the
-    run, for records.
+    ``version``: what rollback goes back to, or None for the one verified before; the only one that is promoted.
+    ``token`` authenticates fetches; never shown. ``saved``: the plan that is to be carried out as it stands, or
+    refused. ``cache``: None means the user's cache folder. ``in_action``: inside the container Action, where nothing
+    outlives the step. ``run_url``: the run, for records.
     """
 
     command: Command

@@ -18,7 +18,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from entrypoint.errors import NotARegistryTagError, UnsafeContentError, UsageError
-from entrypoint.registry.tags import TagAction, is_artifact, is_stage, parse
+from entrypoint.promotion.spoken import COMMAND, Asked, asked
+from entrypoint.registry.tags import TagAction, parse
 from entrypoint.report.escaping import plain
 from entrypoint.request import Command
 
@@ -35,7 +36,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     """Run ``command``, for ``ref`` where it is given; ``why`` in one sentence.
 
     ``tag_is_gone``: the tag was deleted; what it touched is to be brought to what the registry says without it.
-    ``artifact`` and ``stage``: promote this one, into this stage.
+    ``artifact``, ``version`` and ``stage``: promote this one, into this stage.
     """
 
     command: Command
@@ -43,6 +44,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     ref: str | None = None
     tag_is_gone: bool = False
     artifact: str | None = None
+    version: str | None = None
     stage: str | None = None
 
 
@@ -201,19 +203,18 @@ def _on_repository_dispatch(environment: Mapping[str, str]) -> Act | Nothing:
 def _on_issue_comment(environment: Mapping[str, str]) -> Act | Nothing:
     """``/promote [ARTIFACT] [STAGE]`` on the first line of a new comment, by somebody of the repository."""
     event = _payload(environment, IssueComment)
-    words = (event.comment.body.strip().splitlines() or [""])[0].split()
-    if event.action != "created" or words[:1] != ["/promote"]:
+    wanted = None
+    if event.action == "created" and event.comment.body.strip().startswith(COMMAND):
+        # Read only when it is heard: what a stranger writes is no error of anybody's.
+        wanted = asked(event.comment.body) if event.comment.author_association in COLLABORATORS else Asked()
+    if wanted is None:
         return Nothing(why="a comment that asks for nothing")
     if event.comment.author_association not in COLLABORATORS:
         return Nothing(why="a comment by somebody who has no part in this repository")
-    names = [word for word in words[1:] if word not in {"to", "into"}]
-    artifact = names[0] if names else None
-    stage = names[1] if len(names) > 1 else None
-    if len(names) > 2 or (artifact and not is_artifact(artifact)) or (stage and not is_stage(stage)):
-        hint = "Write `/promote ARTIFACT STAGE`, such as /promote churn prod."
-        raise UsageError("this asks for no promotion", where="comment", hint=hint)
-    why = f"a comment asks to promote {artifact or 'what is ready'}{f' into {stage}' if stage else ''}"
-    return Act(command=Command.PROMOTE, artifact=artifact, stage=stage, why=why)
+    version = f" {wanted.version}" if wanted.version else ""
+    into = f" into {wanted.stage}" if wanted.stage else ""
+    why = f"a comment asks to promote {wanted.artifact or 'what is ready'}{version}{into}"
+    return Act(command=Command.PROMOTE, artifact=wanted.artifact, version=wanted.version, stage=wanted.stage, why=why)
 
 
 def _on_schedule(_environment: Mapping[str, str]) -> Act | Nothing:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from entrypoint.configuration.notification_settings import Outcome
+from entrypoint.promotion.outcome import PromotionStatus, PromotionVerdict
 from entrypoint.registry.events import moment
 from entrypoint.report.escaping import plain, shortened
 from entrypoint.report.verdict import Status, Verdict
@@ -81,12 +82,25 @@ def endings(verdict: Verdict) -> Iterator[Ending]:
             reason = f"the preflight failed: {preflight.failure}"
             yield Ending(outcome=Outcome.FAILED, artifact=preflight.artifact, version=preflight.version, reason=reason,
                          commit=preflight.commit)  # fmt: skip
+    for promotion in verdict.promotions:
+        yield from _of_promotion(promotion)
     for slot in verdict.slots:
         outcome = OUTCOMES.get(slot.status)
         if outcome is not None and not slot.known_before:
             yield Ending(outcome=outcome, artifact=slot.artifact, version=slot.version, stage=slot.stage,
                          target=slot.target, previous=slot.previous, reason=slot.reason, url=slot.url, tag=slot.tag,
                          commit=slot.commit)  # fmt: skip
+
+
+def _of_promotion(promotion: PromotionVerdict) -> Iterator[Ending]:
+    """A version that this run put into a stage, or that it should have and could not."""
+    failed = promotion.status is PromotionStatus.FAILED
+    if failed or (promotion.status is PromotionStatus.PROMOTED and promotion.created):
+        gates = ", ".join(f"{gate.name}: {gate.outcome.value}" for gate in promotion.gates)
+        reason = f"the promotion failed: {promotion.reason}" if failed else gates
+        yield Ending(outcome=Outcome.FAILED if failed else Outcome.PROMOTED, artifact=promotion.artifact,
+                     version=promotion.version, stage=promotion.stage, previous=promotion.previous, reason=reason,
+                     tag=promotion.tag, commit=promotion.commit)  # fmt: skip
 
 
 def document(told: Sequence[Ending], status: Status, circumstances: Circumstances) -> tuple[str, bytes]:

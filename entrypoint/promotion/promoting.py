@@ -51,6 +51,10 @@ class Attempt:
                 artifact=self.artifact, version=waiting.version, commit=waiting.commit, source=self.rule.source,
                 stage=self.stage, rule=self.rule,
             )  # fmt: skip
+            if (meant := self.workspace.request.version) not in (None, waiting.version):
+                return self._ended(
+                    PromotionStatus.BLOCKED, f"{meant} was asked for, and {self.rule.source} has another"
+                )
             if there is not None and there.commit == waiting.commit:
                 return self._ended(PromotionStatus.CURRENT, f"{self.stage} has it already", tag=there.tag.name)
             if refused := self._not_to_be(registry, candidate):

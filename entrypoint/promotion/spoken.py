@@ -1,22 +1,22 @@
-"""What a person says in a comment to have something promoted: ``/promote``, alone on the comment's first line.
+"""What a person says in a comment to have something promoted: ``/promote``, on the comment's first line.
 
-    /promote                          whatever the pull request's versions may be promoted into
-    /promote churn                    this artifact
-    /promote churn@v1.4.0 to prod     this version, into this stage
+    /promote                          whatever may be promoted
+    /promote churn                    this artifact, wherever it may go
+    /promote churn prod               this artifact, into this stage; `to` may stand between
+    /promote churn@v1.4.0 to prod     only this version
 
 A comment is anybody's text. This says what it asks for; who may ask is looked up by whoever acts on it.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from entrypoint.errors import UsageError
 from entrypoint.registry.tags import is_artifact, is_stage, is_version
 
-COMMAND = re.compile(
-    r"/promote(?: +(?P<artifact>[^\s@]{1,200})(?:@(?P<version>\S{1,100}))?)??(?: +to +(?P<stage>\S{1,100}))? *"
-)
+COMMAND = "/promote"
+LINKS = frozenset({"to", "into"})
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,25 @@ class Asked:
 
 
 def asked(body: str) -> Asked | None:
-    """What a comment asks for, or None for one that asks for nothing that we understand."""
-    match = COMMAND.fullmatch(body.strip("\r\n").split("\n")[0].rstrip("\r"))
-    if match is None:
+    """What a comment asks for, or None for one that asks for no promotion.
+
+    Raises `UsageError` for one that asks, and for nothing that there can be.
+    """
+    command, *words = (body.strip().splitlines() or [""])[0].split() or [""]
+    if command != COMMAND:
         return None
-    artifact, version, stage = match["artifact"], match["version"], match["stage"]
-    sound = (
-        (artifact is None or is_artifact(artifact))
-        and (version is None or is_version(version))
-        and (stage is None or is_stage(stage))
-    )
-    return Asked(artifact, version, stage) if sound else None
+    named = words[:1] if words and words[0] not in LINKS else []
+    rest = words[len(named) :]
+    stages = rest[1:] if rest and rest[0] in LINKS else rest
+    artifact, at, version = (named or [""])[0].partition("@")
+    stage = stages[0] if stages else None
+    if (
+        len(stages) > 1
+        or (rest and not stages)
+        or (named and not is_artifact(artifact))
+        or (at and not is_version(version))
+        or (stage is not None and not is_stage(stage))
+    ):
+        hint = "Write `/promote ARTIFACT STAGE`, such as /promote churn prod."
+        raise UsageError("this asks for no promotion", where="comment", hint=hint)
+    return Asked(artifact or None, version or None, stage)

@@ -106,6 +106,7 @@ def comment(body: str, association: str = "MEMBER", action: str = "created") -> 
         ("  /promote churn\r\nThanks!", "churn", None),
         ("/promote models/nlp:bert prod", "models/nlp:bert", "prod"),
         ("/promote churn to prod", "churn", "prod"),
+        ("/promote to prod", None, "prod"),
     ],
 )
 def test_a_comment_asks_for_a_promotion(tmp_path: Path, body: str, artifact: str | None, stage: str | None) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from entrypoint.configuration.notification_settings import Notification, Outcome
@@ -14,6 +15,9 @@ from entrypoint.notifications.announcing import announce
 from entrypoint.notifications.messages import Circumstances, endings, mrkdwn
 from entrypoint.notifications.sending import Sender
 from entrypoint.notifications.signing import signed
+from entrypoint.promotion.gates import GateResult
+from entrypoint.promotion.gates import Outcome as GateOutcome
+from entrypoint.promotion.outcome import PromotionStatus, PromotionVerdict
 from entrypoint.report.verdict import Failure, Preflight, SlotVerdict, Status, Trigger, Verdict
 from tests.notifications.conftest import Receiver, serving
 
@@ -95,6 +99,21 @@ def test_every_way_to_fail_is_told():
         ("failed", "it does not start"),
         ("rolled-back", "it does not start"),
         ("degraded", "it does not start"),
+    ]
+
+
+def test_a_promotion_is_told_by_the_run_that_made_it_with_its_gates():
+    promotion = PromotionVerdict(
+        artifact="churn", source="dev", stage="prod", status=PromotionStatus.PROMOTED, version="v1.4.0", created=True,
+        previous="v1.3.0", tag="churn#prod#4", gates=[GateResult(name="soak 1h", outcome=GateOutcome.PASS)],
+    )  # fmt: skip
+    seen = msgspec.structs.replace(promotion, created=False)
+    waiting = msgspec.structs.replace(promotion, status=PromotionStatus.BLOCKED)
+    failed = msgspec.structs.replace(promotion, status=PromotionStatus.FAILED, reason="GitHub does not answer")
+    found = list(endings(Verdict(promotions=[promotion, seen, waiting, failed])))
+    assert [(one.outcome, one.version, one.previous, one.reason) for one in found] == [
+        (Outcome.PROMOTED, "v1.4.0", "v1.3.0", "soak 1h: pass"),
+        (Outcome.FAILED, "v1.4.0", "v1.3.0", "the promotion failed: GitHub does not answer"),
     ]
 
 

@@ -30,6 +30,12 @@ def test_what_is_verified_on_all_targets_of_its_stage_is_promoted_by_gtos_tag(ma
     assert found["Run"] == ["https://github.com/o/r/actions/runs/1"]
 
 
+def test_a_version_that_was_meant_and_is_not_there_is_not_replaced_by_another(world):
+    verdict = world.promote("staging", version="v2.0.0")
+    assert (verdict.status, "v2.0.0 was asked for" in verdict.reason) == ("blocked", True)
+    assert world.promote("staging", version="v1.0.0").status == "promoted"
+
+
 def test_gto_reads_the_promotion_as_we_do(world):
     world.promote("staging")
     assert by_gto(world.git.path)["churn"]["stages"] == {"dev": "v1.0.0", "staging": "v1.0.0"}

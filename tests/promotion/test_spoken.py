@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from entrypoint.errors import UsageError
 from entrypoint.promotion.spoken import Asked, asked
 
 
@@ -15,6 +16,8 @@ from entrypoint.promotion.spoken import Asked, asked
         ("/promote\r\nLooks good to me.", Asked()),
         ("/promote churn", Asked("churn")),
         ("/promote to prod", Asked(stage="prod")),
+        ("/promote churn prod", Asked("churn", stage="prod")),
+        ("  /promote churn  into  prod", Asked("churn", stage="prod")),
         ("/promote churn to prod", Asked("churn", stage="prod")),
         ("/promote models/nlp:bert@v1.4.0-rc.1 to prod/eu", Asked("models/nlp:bert", "v1.4.0-rc.1", "prod/eu")),
     ],
@@ -25,12 +28,30 @@ def test_a_command_alone_on_the_first_line_is_understood(body, meant):
 
 @pytest.mark.parametrize(
     "body",
-    ["", "promote", "Please /promote", "> /promote", "`/promote`", " /promote", "/promoted", "/promote churn prod",
-     "first\n/promote", "/promote $(id)", "/promote churn@latest", "/promote churn@1.4.0", "/promote ../../etc",
-     "/promote churn to prod now", "/promote churn to #prod", "/promote\u200b", "/promote " + "x" * 5000],
-)  # fmt: skip
+    [
+        "",
+        "promote",
+        "Please /promote",
+        "> /promote",
+        "`/promote`",
+        "/promoted",
+        "first\n/promote",
+        "/promote\u200b",
+        "\n",
+    ],
+)
 def test_anything_else_asks_for_nothing(body):
     assert asked(body) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["$(id)", "churn@latest", "churn@1.4.0", "churn@", "../../etc", "churn to prod now", "churn to #prod", "churn to",
+     "x" * 5000, "--help", "to prod now", "churn prod dev"],
+)  # fmt: skip
+def test_what_cannot_be_asked_for_is_said_to_be_so(words):
+    with pytest.raises(UsageError):
+        asked(f"/promote {words}")
 
 
 def test_it_covers_what_it_names_and_all_that_it_leaves_open():
