@@ -1,4 +1,4 @@
-"""The fake SageMaker is held to what AWS publishes: its service model, its documentation of statuses and deployments."""
+"""The fake SageMaker is held to what AWS publishes: an endpoint from its making to its end, and whatever is ordered of it."""
 
 import json
 
@@ -6,17 +6,6 @@ import pytest
 
 from tests.deployers.sagemaker.calls import config, looked, model, newer, refusal, serving, statuses
 from tests.fakes.sagemaker import Script
-
-CANARY = {
-    "BlueGreenUpdatePolicy": {
-        "TrafficRoutingConfiguration": {
-            "Type": "CANARY",
-            "WaitIntervalInSeconds": 60,
-            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
-        }
-    },
-    "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
-}
 
 
 @pytest.fixture
@@ -27,24 +16,6 @@ def sagemaker(aws):
 @pytest.fixture
 def runtime(aws):
     return aws.client("sagemaker-runtime")
-
-
-@pytest.fixture
-def alarm(aws):
-    """An alarm that is quiet; called, it goes off."""
-    cloudwatch = aws.client("cloudwatch")
-    cloudwatch.put_metric_alarm(
-        AlarmName="errors",
-        EvaluationPeriods=1,
-        ComparisonOperator="GreaterThanThreshold",
-        MetricName="m",
-        Namespace="n",
-        Period=60,
-        Statistic="Sum",
-        Threshold=1.0,
-    )
-    cloudwatch.set_alarm_state(AlarmName="errors", StateValue="OK", StateReason="quiet")
-    return lambda: cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="loud")
 
 
 def answered(runtime, **more):
@@ -69,108 +40,6 @@ def test_an_endpoint_comes_up_while_it_is_looked_at_and_answers(aws, sagemaker, 
     assert tags == [{"Key": "a", "Value": "b"}]
 
 
-# Shapes and names
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"EndpointName": "under_score"}, "Member must satisfy regular expression pattern"),
-        ({"EndpointName": "e" * 64}, "Member must have length less than or equal to 63"),
-        ({"Tags": [{"Key": "k", "Value": "churn#prod"}]}, "Member must satisfy regular expression pattern"),
-        ({"Tags": [{"Key": f"k{number}", "Value": ""} for number in range(51)]}, "length less than or equal to 50"),
-        (
-            {"DeploymentConfig": {"RollingUpdatePolicy": {"WaitIntervalInSeconds": 5000, "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50}}}},
-            "value less than or equal to 3600",
-        ),
-        ({"DeploymentConfig": {"RollingUpdatePolicy": {"WaitIntervalInSeconds": 5, "MaximumBatchSize": {"Type": "HALF", "Value": 50}}}}, "Member must satisfy enum value set"),
-    ],
-)  # fmt: skip
-def test_what_botocore_lets_through_and_aws_refuses_is_refused(aws, sagemaker, given, words):
-    whole = {"EndpointName": "e", "EndpointConfigName": "c", **given}
-    code, message = refusal(sagemaker.create_endpoint, **whole)
-    assert code == "ValidationException"
-    assert words in message
-    assert message.partition(" detected: Value ")[0] in {"1 validation error", "2 validation errors"}
-
-
-def test_letters_of_any_script_may_stand_in_a_tag(aws, sagemaker):
-    model(aws, sagemaker)
-    arn = sagemaker.describe_model(ModelName="m")["ModelArn"]
-    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "tagboat:artifact", "Value": "Größe 模型/a=b"}])
-    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "tagboat:artifact", "Value": "Größe 模型/a=b"}]
-    sagemaker.delete_tags(ResourceArn=arn, TagKeys=["tagboat:artifact"])
-    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
-
-
-def test_a_name_that_is_taken_is_refused_whatever_its_case(aws, sagemaker):
-    serving(aws, sagemaker)
-    account = "arn:aws:sagemaker:eu-central-1:123456789012"
-    for call, kind, words, given in [
-        (sagemaker.create_model, "model", "model", {"ModelName": "M", "PrimaryContainer": {"Image": f"{aws.image}:v1"}, "ExecutionRoleArn": aws.role}),
-        (sagemaker.create_endpoint_config, "endpoint-config", "endpoint configuration", {"EndpointConfigName": "C", "ProductionVariants": [{"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}]}),
-        (sagemaker.create_endpoint, "endpoint", "endpoint", {"EndpointName": "E", "EndpointConfigName": "c"}),
-    ]:  # fmt: skip
-        name = next(iter(given.values())).lower()
-        assert refusal(call, **given) == (
-            "ValidationException",
-            f'Cannot create already existing {words} "{account}:{kind}/{name}".',
-        )
-
-
-@pytest.mark.parametrize(
-    ("container", "words"),
-    [
-        ({"Image": "docker.io/library/python:3.11"}, "Using non-ECR image"),
-        ({"Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/models:v1"}, "the image must be in eu-central-1"),
-        ({"Image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/gone:v1"}, "not found"),
-        ({"ModelDataUrl": "s3://tagboat-models/none/model.tar.gz"}, "Could not find model data at s3://"),
-        ({"ModelDataUrl": "s3://no-such-bucket/model.tar.gz"}, "Could not find model data at s3://"),
-        (
-            {"ModelDataSource": {"S3DataSource": {"S3Uri": "s3://tagboat-models/x", "S3DataType": "S3Prefix", "CompressionType": "None"}}},
-            "must end with a slash",
-        ),
-    ],
-)  # fmt: skip
-def test_a_model_whose_parts_are_not_there_is_refused(aws, sagemaker, container, words):
-    aws.sagemaker.account.missing_images.add("/gone:")
-    given = {"Image": f"{aws.image}:v1", **container}
-    code, message = refusal(sagemaker.create_model, ModelName="m", PrimaryContainer=given, ExecutionRoleArn=aws.role)
-    assert code == "ValidationException"
-    assert words in message
-
-
-def test_a_role_that_does_not_exist_cannot_be_assumed(aws, sagemaker):
-    given = {"ModelName": "m", "PrimaryContainer": {"Image": f"{aws.image}:v1"}}
-    role = f"{aws.role}-other"
-    assert "Could not assume role" in refusal(sagemaker.create_model, **given, ExecutionRoleArn=role)[1]
-
-
-def test_a_prefix_of_files_in_s3_is_model_data_too(aws, sagemaker):
-    aws.client("s3").put_object(Bucket=aws.bucket, Key="models/1/files/model.json", Body=b"{}")
-    source = {"S3Uri": f"s3://{aws.bucket}/models/1/files/", "S3DataType": "S3Prefix", "CompressionType": "None"}
-    model(aws, sagemaker, ModelDataSource={"S3DataSource": source})
-    described = sagemaker.describe_model(ModelName="m")["PrimaryContainer"]
-    assert described["ModelDataSource"]["S3DataSource"] == source
-
-
-@pytest.mark.parametrize(
-    ("variant", "more", "words"),
-    [
-        ({"InstanceType": "ml.m5.large", "InitialInstanceCount": 1, "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}, {}, "must have either"),
-        ({"ServerlessConfig": {"MemorySizeInMB": 1500, "MaxConcurrency": 1}}, {}, "MemorySizeInMB must be one of"),
-        ({"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}, {"DataCaptureConfig": {"EnableCapture": True, "InitialSamplingPercentage": 5, "DestinationS3Uri": "s3://b/c", "CaptureOptions": [{"CaptureMode": "Input"}]}}, "DataCaptureConfig is not supported"),
-        ({"ModelName": "other", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}, {}, 'Could not find model "arn:aws:sagemaker'),
-        ({"InstanceType": "ml.m5.large"}, {}, "are both required"),
-    ],
-)  # fmt: skip
-def test_parts_of_a_configuration_that_do_not_go_together_are_refused(aws, sagemaker, variant, more, words):
-    model(aws, sagemaker)
-    whole = [{"VariantName": "v", "ModelName": "m", **variant}]
-    given = {"EndpointConfigName": "c", "ProductionVariants": whole, **more}
-    assert words in refusal(sagemaker.create_endpoint_config, **given)[1]
-
-
 def test_what_is_new_is_not_seen_at_once_where_a_test_says_so(aws, sagemaker):
     aws.sagemaker.unseen("endpoint-config", 2)
     model(aws, sagemaker)
@@ -179,9 +48,6 @@ def test_what_is_new_is_not_seen_at_once_where_a_test_says_so(aws, sagemaker):
     assert "Could not find endpoint configuration" in refusal(sagemaker.create_endpoint, **given)[1]
     assert "Could not find" in refusal(sagemaker.describe_endpoint_config, EndpointConfigName="c")[1]
     sagemaker.create_endpoint(**given)
-
-
-# Updates
 
 
 def test_an_update_serves_the_old_until_the_new_is_up(aws, sagemaker, runtime):
@@ -250,64 +116,6 @@ def test_a_first_release_that_does_not_come_up_has_failed_and_can_only_be_delete
     assert "Could not find endpoint" in refusal(sagemaker.describe_endpoint, EndpointName="e")[1]
 
 
-def test_a_canary_gets_its_part_of_the_traffic_and_then_all_of_it(aws, sagemaker, runtime, alarm):
-    serving(aws, sagemaker)
-    newer(aws, sagemaker)
-    sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="d", DeploymentConfig=CANARY)
-    assert looked(sagemaker)["LastDeploymentConfig"] == CANARY
-    phases = []
-    while looked(sagemaker)["EndpointStatus"] == "Updating":
-        seen = looked(sagemaker).get("PendingDeploymentSummary")
-        phases.append(seen["ProductionVariants"][0]["VariantStatus"][0]["Status"] if seen else None)
-        if phases == ["ActivatingTraffic"]:
-            both = {answered(runtime) for _ in range(4)}
-            assert both == {"tagboat-release=release-of-m", "tagboat-release=release-of-n"}
-    assert phases[:2] == ["ActivatingTraffic", "ActivatingTraffic"]
-    assert {answered(runtime) for _ in range(4)} == {"tagboat-release=release-of-n"}
-
-
-def test_an_alarm_that_goes_off_while_a_canary_bakes_brings_the_old_back(aws, sagemaker, runtime, alarm):
-    serving(aws, sagemaker)
-    newer(aws, sagemaker)
-    sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="d", DeploymentConfig=CANARY)
-    assert statuses(sagemaker, 3) == ["Updating"] * 3
-    alarm()
-    seen = statuses(sagemaker, 3)
-    assert seen[-1] == "InService"
-    assert "RollingBack" in seen
-    after = looked(sagemaker)
-    assert (after["EndpointConfigName"], "errors" in after["FailureReason"]) == ("c", True)
-    assert answered(runtime) == "tagboat-release=release-of-m"
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 60}}, "between 1 and 50 percent"),
-        ({"Type": "LINEAR"}, "CanarySize is required for, and only for"),
-    ],
-)
-def test_a_way_of_shifting_traffic_that_aws_does_not_know_is_refused(aws, sagemaker, alarm, change, words):
-    serving(aws, sagemaker)
-    newer(aws, sagemaker)
-    routing = {**CANARY["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"], **change}
-    deployment = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}}
-    given = {"EndpointName": "e", "EndpointConfigName": "d", "DeploymentConfig": deployment}
-    assert words in refusal(sagemaker.update_endpoint, **given)[1]
-
-
-def test_alarms_that_do_not_exist_and_serverless_endpoints_take_no_deployment_config(aws, sagemaker):
-    serving(aws, sagemaker)
-    newer(aws, sagemaker)
-    given = {"EndpointName": "e", "EndpointConfigName": "d", "DeploymentConfig": CANARY}
-    assert "do not exist: [errors]" in refusal(sagemaker.update_endpoint, **given)[1]
-    config(sagemaker, "s", {"ModelName": "n", "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 2}})
-    sagemaker.create_endpoint(EndpointName="f", EndpointConfigName="s")
-    aws.sagemaker.advance(1)
-    given |= {"EndpointName": "f", "EndpointConfigName": "s"}
-    assert "not supported for serverless" in refusal(sagemaker.update_endpoint, **given)[1]
-
-
 @pytest.mark.parametrize("status", ["UpdateRollbackFailed", "OutOfService", "Failed"])
 def test_an_update_may_end_in_any_of_the_bad_ways(aws, sagemaker, status):
     serving(aws, sagemaker)
@@ -362,9 +170,6 @@ def test_whoever_deletes_a_configuration_in_use_can_update_no_more_and_is_rememb
     assert 'Could not find endpoint configuration "arn:' in refusal(sagemaker.update_endpoint, **given)[1]
     assert aws.sagemaker.misdeeds == ["deleted configuration c, which endpoint e uses"]
     aws.sagemaker.misdeeds.clear()
-
-
-# Lists and faults
 
 
 def test_lists_come_in_pages_filtered_and_in_order(aws, sagemaker):
@@ -439,99 +244,6 @@ def test_a_role_that_may_not_be_passed_on_and_tags_that_may_not_be_set_are_refus
     aws.sagemaker.deny("sagemaker:AddTags")
     tagged = {"EndpointConfigName": "c", "ProductionVariants": [variant], "Tags": [{"Key": "a", "Value": "b"}]}
     assert "sagemaker:AddTags" in refusal(sagemaker.create_endpoint_config, **tagged)[1]
-
-
-def test_a_role_that_does_not_trust_sagemaker_cannot_be_assumed(aws, sagemaker):
-    policy = json.dumps(
-        {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}]}
-    )
-    role = aws.client("iam").create_role(RoleName="other", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
-    given = {"ModelName": "m", "PrimaryContainer": {"Image": f"{aws.image}:v1"}}
-    assert "Could not assume role" in refusal(sagemaker.create_model, **given, ExecutionRoleArn=role)[1]
-
-
-# What goes with what
-
-
-@pytest.fixture
-def scaled(aws, sagemaker):
-    """The endpoint e, whose variant is a scalable target; what lists these."""
-    serving(aws, sagemaker)
-    scaling = aws.client("application-autoscaling")
-    target = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
-    scaling.register_scalable_target(**target, ResourceId="endpoint/e/variant/v1", MinCapacity=1, MaxCapacity=2)
-    return lambda: scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
-
-
-def test_a_scaled_variant_may_get_another_model_and_no_other_instances(aws, sagemaker, scaled):
-    """AWS, "Update endpoints that use auto scaling"."""
-    newer(aws, sagemaker)
-    config(sagemaker, "larger", {"ModelName": "n", "InstanceType": "ml.m5.xlarge"})
-    given = {"EndpointName": "e", "EndpointConfigName": "larger"}
-    assert "must be deregistered as scalable targets" in refusal(sagemaker.update_endpoint, **given)[1]
-    sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="d")
-
-
-def test_an_endpoint_that_is_deleted_takes_its_scalable_targets_along_where_that_is_allowed(aws, sagemaker, scaled):
-    """awslabs/stable-diffusion-aws-extension, issue 161."""
-    assert len(scaled()) == 1
-    aws.sagemaker.deny("application-autoscaling:DeregisterScalableTarget")
-    words = "does not have application-autoscaling:DeregisterScalableTarget permission"
-    assert words in refusal(sagemaker.delete_endpoint, EndpointName="e")[1]
-    aws.sagemaker.account.denied.clear()
-    sagemaker.delete_endpoint(EndpointName="e")
-    assert scaled() == []
-
-
-def test_no_endpoint_goes_from_instances_to_serverless(aws, sagemaker):
-    """AWS, "Update a serverless endpoint"."""
-    serving(aws, sagemaker)
-    config(sagemaker, "s", {"ModelName": "m", "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 2}})
-    given = {"EndpointName": "e", "EndpointConfigName": "s"}
-    assert "to a serverless endpoint is not supported" in refusal(sagemaker.update_endpoint, **given)[1]
-    sagemaker.create_endpoint(EndpointName="f", EndpointConfigName="s")
-    aws.sagemaker.advance(1)
-    sagemaker.update_endpoint(EndpointName="f", EndpointConfigName="c")
-
-
-def test_on_inf1_a_canary_is_silently_all_at_once(aws, sagemaker, alarm):
-    """AWS, "Deployment guardrails", exclusions."""
-    serving(aws, sagemaker)
-    model(aws, sagemaker, "n")
-    config(sagemaker, "d", {"ModelName": "n", "InstanceType": "ml.inf1.xlarge"})
-    sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="d", DeploymentConfig=CANARY)
-    assert statuses(sagemaker, 2) == ["Updating", "InService"]
-
-
-def test_a_rolling_update_has_one_variant_of_the_same_name(aws, sagemaker):
-    """AWS, "Deployment guardrails", exclusions."""
-    serving(aws, sagemaker)
-    rolling = {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50}, "WaitIntervalInSeconds": 60}
-    config(sagemaker, "two", {"ModelName": "m"}, {"ModelName": "m"})
-    config(sagemaker, "other", {"ModelName": "m", "VariantName": "v9"})
-    given = {"EndpointName": "e", "DeploymentConfig": {"RollingUpdatePolicy": rolling}}
-    for name in ("two", "other"):
-        assert "same variant names" in refusal(sagemaker.update_endpoint, **given, EndpointConfigName=name)[1]
-    sagemaker.create_endpoint(EndpointName="f", EndpointConfigName="two")
-    aws.sagemaker.advance(1)
-    given["EndpointName"] = "f"
-    assert "multi-variant" in refusal(sagemaker.update_endpoint, **given, EndpointConfigName="two")[1]
-
-
-def test_a_shadow_does_not_go_with_asynchronous_inference(aws, sagemaker):
-    """AWS, "Shadow tests", exclusions."""
-    model(aws, sagemaker)
-    shadow = [{"VariantName": "s", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}]
-    given = {
-        "EndpointConfigName": "c",
-        "ProductionVariants": [{**shadow[0], "VariantName": "v"}],
-        "ShadowProductionVariants": shadow,
-    }
-    places = {"OutputConfig": {"S3OutputPath": f"s3://{aws.bucket}/out"}}
-    assert (
-        "Shadow variants are not" in refusal(sagemaker.create_endpoint_config, **given, AsyncInferenceConfig=places)[1]
-    )
-    sagemaker.create_endpoint_config(**given)
 
 
 def test_a_defect_of_the_fake_fails_the_test_that_met_it(aws, sagemaker):

@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 from tests.fakes.sagemaker.containers import Containers
 from tests.fakes.sagemaker.store import Store
+from tests.fakes.sagemaker.traffic import Invocation, Logs
 
 Document = dict[str, Any]
 
 
-class Elsewhere(Protocol):
+class Elsewhere(Logs, Protocol):
     """The other services that SageMaker asks: real clients of moto's server (`moto.Moto`)."""
 
     def holds(self, uri: str) -> bool:
@@ -36,8 +37,11 @@ class Elsewhere(Protocol):
     def scale_no_more(self, endpoint: str) -> None:
         """Deregister an endpoint's variants."""
 
-    def alarms(self, names: list[str]) -> dict[str, str]:
-        """The states of CloudWatch's alarms, of those that exist."""
+    def alarms(self, names: list[str]) -> list[dict[str, Any]]:
+        """CloudWatch's alarms, those that exist."""
+
+    def ring(self, name: str, reason: str) -> None:
+        """Set off an alarm."""
 
     def log(self, group: str, stream: str, lines: list[str]) -> None:
         """Write lines into CloudWatch's logs."""
@@ -64,4 +68,5 @@ class Account:
     missing_images: set[str] = dataclasses.field(default_factory=set)
     registries: set[str] = dataclasses.field(default_factory=set)
     denied: set[str] = dataclasses.field(default_factory=set)
+    invocations: list[Invocation] = dataclasses.field(default_factory=list)
     misdeeds: list[str] = dataclasses.field(default_factory=list)

@@ -69,6 +69,7 @@ class Script:
     ``kind``: serve, or why one does not (`REASONS`). ``status`` of its answers. ``release``: to be named instead of the
     right one. ``ours``: it is Tagboat's server, and names a release at all. ``server``: the address of a real server
     that answers for a container instead (`processes.Instances`). ``late``: it takes longer than SageMaker waits.
+    ``seconds``: that each answer counts as taking. ``complaint``: a line that it logs with each answer that is no 200.
     """
 
     kind: str = "serve"
@@ -77,6 +78,8 @@ class Script:
     release: str | None = None
     ours: bool = True
     late: bool = False
+    seconds: float = 0.002
+    complaint: str = ""
     log: str = "ready\n"
     server: Callable[[Document], str] | None = None
 

@@ -32,8 +32,8 @@ def check(account: Account, endpoint: Endpoint, config: Stored, given: Document)
         raise invalid("Rolling deployments are not supported for multi-variant endpoints.")
     _check_sizes(routing, rolling)
     alarms = [each["AlarmName"] for each in asked.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
-    states = account.elsewhere.alarms(alarms) if alarms else {}
-    missing = [name for name in alarms if name not in states]
+    there = {each["AlarmName"] for each in account.elsewhere.alarms(alarms)} if alarms else set()
+    missing = [name for name in alarms if name not in there]
     if missing:
         raise invalid(f"The following CloudWatch alarms do not exist: [{', '.join(missing)}].")
 

@@ -104,10 +104,27 @@ class Moto:
             name = f"endpoint/{endpoint}/variant/{variant}"
             self.client("application-autoscaling").deregister_scalable_target(ResourceId=name, **TARGETS)
 
-    def alarms(self, names: list[str]) -> dict[str, str]:
-        """The states of CloudWatch's alarms, of those that exist."""
-        found = self.client("cloudwatch").describe_alarms(AlarmNames=names)
-        return {each["AlarmName"]: each["StateValue"] for each in found["MetricAlarms"]}
+    def alarms(self, names: list[str]) -> list[dict[str, Any]]:
+        """CloudWatch's alarms, those that exist."""
+        found: list[dict[str, Any]] = self.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+        return found
+
+    def ring(self, name: str, reason: str) -> None:
+        """Set off an alarm."""
+        self.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason=reason)
+
+    def metric_filters(self, namespace: str, metric: str) -> list[tuple[str, str]]:
+        """What makes a metric of logs: the group and the pattern of each filter."""
+        found = self.client("logs").describe_metric_filters(metricNamespace=namespace, metricName=metric)
+        return [(each["logGroupName"], each["filterPattern"]) for each in found["metricFilters"]]
+
+    def lines(self, group: str) -> list[str]:
+        """The lines of a group of logs."""
+        logs = self.client("logs")
+        try:
+            return [each["message"] for each in logs.filter_log_events(logGroupName=group)["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
 
     def log(self, group: str, stream: str, lines: list[str]) -> None:
         """Write lines into CloudWatch's logs."""

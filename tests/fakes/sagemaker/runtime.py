@@ -11,6 +11,7 @@ from tests.fakes.sagemaker.containers import Answer
 from tests.fakes.sagemaker.endpoints import SERVING, Endpoint
 from tests.fakes.sagemaker.errors import Refusal
 from tests.fakes.sagemaker.store import ACCOUNT, REGION
+from tests.fakes.sagemaker.traffic import Invocation
 from tests.fakes.sagemaker.variants import Variant
 
 Document = dict[str, Any]
@@ -20,6 +21,14 @@ MOST_SERVERLESS = 4 * 1024 * 1024
 """Bytes of a request or an answer: the service model's own figure, and the documentation's of serverless inference."""
 
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+
+
+class Asked(NamedTuple):
+    """Who answers: the containers of a variant of a configuration."""
+
+    config: str
+    variant: Variant
+    containers: list[Document]
 
 
 class Order(NamedTuple):
@@ -55,16 +64,16 @@ class Runtime:
             config = self.account.store.peek("endpoint-config", endpoint.live.config)
             if config is not None and "AsyncInferenceConfig" in config.given:
                 raise Refusal("ValidationError", "Endpoint is an asynchronous one: use InvokeEndpointAsync.")
-            variant, containers = self.choose(endpoint, given)
-        most = MOST_SERVERLESS if variant.serverless is not None else MOST
+            asked = self.choose(endpoint, given)
+        most = MOST_SERVERLESS if asked.variant.serverless is not None else MOST
         self.check_size(given["Body"], most)
         for shadow in endpoint.live.shadows:
             with contextlib.suppress(Refusal):  # nobody waits for what a shadow says
-                self.ask(endpoint, shadow.containers, given)
-        answer = self.ask(endpoint, containers, given)
+                self.ask(endpoint, Asked(endpoint.live.config, shadow, shadow.containers), given)
+        answer = self.ask(endpoint, asked, given)
         if len(answer.body) > most:
             raise self.model_error(endpoint, 0, f"Response payload size of {len(answer.body)} exceeds {most} bytes")
-        said = {"Body": answer.body, "InvokedProductionVariant": variant.name,
+        said = {"Body": answer.body, "InvokedProductionVariant": asked.variant.name,
                 "ContentType": answer.headers.get("content-type", "")}  # fmt: skip
         return said | ({"CustomAttributes": answer.headers[ATTRIBUTES]} if ATTRIBUTES in answer.headers else {})
 
@@ -74,14 +83,15 @@ class Runtime:
             raise Refusal("ValidationError", f"1 validation error detected: Value at 'body' failed to satisfy constraint: "
                           f"Member must have length less than or equal to {most}", 413)  # fmt: skip
 
-    def choose(self, endpoint: Endpoint, given: Document) -> tuple[Variant, list[Document]]:
-        """The variant that answers: the one that is named, or by the weights in turn; and its containers."""
+    def choose(self, endpoint: Endpoint, given: Document) -> Asked:
+        """Who answers: the variant or component that is named, or one by the weights in turn."""
         name = given.get("InferenceComponentName")
         if name is not None:
             stored = self.account.store.peek("inference-component", name)
             if stored is None or stored.state.endpoint is not endpoint.stored or not stored.state.running:
                 raise Refusal("ValidationError", f"Inference Component {name} of account {ACCOUNT} not found.")
-            return next(v for v in endpoint.live.variants if v.name == stored.state.variant), stored.state.containers
+            variant = next(each for each in endpoint.live.variants if each.name == stored.state.variant)
+            return Asked(endpoint.live.config, variant, stored.state.containers)
         endpoint.turn += 1
         fleet = endpoint.live
         if endpoint.pending and int(endpoint.turn * endpoint.share) > int((endpoint.turn - 1) * endpoint.share):
@@ -96,23 +106,36 @@ class Runtime:
             raise Refusal("ValidationError", "Inference Component Name header is required for endpoints to which you "
                           "plan to deploy inference components. Please include Inference Component Name header or "
                           "consider using SageMaker models.")  # fmt: skip
-        return chosen, chosen.containers
+        return Asked(fleet.config, chosen, chosen.containers)
 
-    def ask(self, endpoint: Endpoint, containers: list[Document], given: Document) -> Answer:
+    def ask(self, endpoint: Endpoint, asked: Asked, given: Document) -> Answer:
         """Each container in turn, with the answer of the one before."""
         passed = {"ContentType": "content-type", "Accept": "accept", "CustomAttributes": ATTRIBUTES}
         headers = {header: given[key] for key, header in passed.items() if key in given}
         answer = Answer(200, {}, given["Body"])
-        for container in containers:
-            if self.account.containers.script(container).late:
+        for container in asked.containers:
+            script = self.account.containers.script(container)
+            if script.late:
+                self.count(endpoint, asked, 500, 60.0)
                 raise self.model_error(
                     endpoint, 0, "Your invocation timed out while waiting for a response from container primary. "
                     "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
                 )  # fmt: skip
             answer = self.account.containers.answer(container, headers, answer.body)
             if answer.status != 200:
+                self.count(endpoint, asked, answer.status, script.seconds)
+                if script.complaint:
+                    group = f"/aws/sagemaker/Endpoints/{endpoint.stored.name}"
+                    self.account.elsewhere.log(group, f"{asked.variant.name}/i-complains", [script.complaint])
                 raise self.model_error(endpoint, answer.status, answer.body.decode(errors="replace"))
+            if container is asked.containers[-1]:
+                self.count(endpoint, asked, 200, script.seconds)
         return answer
+
+    def count(self, endpoint: Endpoint, asked: Asked, status: int, seconds: float) -> None:
+        """What CloudWatch will know of an answer."""
+        name, variant, at = endpoint.stored.name, asked.variant.name, self.account.store.now()
+        self.account.invocations.append(Invocation(name, variant, asked.config, status, seconds, at))
 
     def model_error(self, endpoint: Endpoint, status: int, said: str) -> Refusal:
         """What is made of a container's failure."""
@@ -158,8 +181,8 @@ class Runtime:
         del self.waiting[order.output]
         body = order.given.get("Body") or self.account.elsewhere.read(order.given.get("InputLocation", "")) or b""
         try:
-            _, containers = self.choose(order.endpoint, order.given)
-            answer = self.ask(order.endpoint, containers, {**order.given, "Body": body})
+            asked = self.choose(order.endpoint, order.given)
+            answer = self.ask(order.endpoint, asked, {**order.given, "Body": body})
             self.account.elsewhere.write(order.output, answer.body)
         except Refusal as refusal:
             if order.failure:
