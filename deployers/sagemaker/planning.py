@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from deployers.base import JSON, Action, Change
-from deployers.sagemaker.api import Api
+from deployers.sagemaker.api import Api, Endpoint
 from deployers.sagemaker.documents import Document, Made
 from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, MODEL
 from deployers.sagemaker.looking import Look
@@ -23,7 +23,7 @@ def changes(api: Api, seen: Look, made: Made, stored: Made | None) -> list[Chang
     ``stored``: what the live release was made of; of what is live only what it, or the new release, speaks of is shown,
     so that no default that AWS has filled in counts as a change.
     """
-    live = _Live(api, seen.endpoint.config if seen.endpoint is not None else None, stored)
+    live = _Live(api, seen.endpoint, stored)
     found = [_change(live, document) for document in made.documents]
     if all(change.action is Action.KEEP for change in found):
         # All of it is there, and yet it is not served: bringing it there again is what there is to do.
@@ -36,19 +36,21 @@ def changes(api: Api, seen: Look, made: Made, stored: Made | None) -> list[Chang
 class _Live:
     """What serves: its config, and the models of it, in the shape of the requests that make them."""
 
-    def __init__(self, api: Api, config: str | None, stored: Made | None) -> None:
+    def __init__(self, api: Api, endpoint: Endpoint | None, stored: Made | None) -> None:
         self.api = api
         self.stored = stored
-        self.config_name = config
-        self.config = (api.find(ENDPOINT_CONFIG, config) if config is not None else None) or {}
+        self.endpoint = endpoint
+        self.config = (api.find(ENDPOINT_CONFIG, endpoint.config) if endpoint is not None else None) or {}
 
     def before(self, document: Document) -> tuple[Request, Request]:
         """What a document stands in for, and what our own request for that was."""
         kind = BY_NAME[document.kind]
-        if kind is ENDPOINT:
-            return ({"EndpointName": document.name, "EndpointConfigName": self.config_name} if self.config_name
-                    else {}), {}  # fmt: skip
         spoken = next((each.request for each in self.stored.of(kind)), {}) if self.stored is not None else {}
+        if kind is ENDPOINT:
+            if self.endpoint is None or self.endpoint.name != document.name:
+                return {}, {}
+            way = {"DeploymentConfig": spoken["DeploymentConfig"]} if "DeploymentConfig" in spoken else {}
+            return {"EndpointName": document.name, "EndpointConfigName": self.endpoint.config, **way}, {}
         if kind is ENDPOINT_CONFIG:
             return self.config, spoken
         if kind is MODEL:
