@@ -16,8 +16,9 @@ import msgspec
 from deployers.base import JSON, Slot
 from deployers.errors import RefusedError
 from deployers.sagemaker import names
+from deployers.sagemaker.companions import Companions
 from deployers.sagemaker.documents import Document, creating, updating
-from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, Kind
+from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, METRIC_FILTER, Kind
 from deployers.sagemaker.refusals import BusyError, ExistsError, NotFoundError
 from deployers.sagemaker.wire import Amazon
 
@@ -58,6 +59,7 @@ class Api:
 
     def __init__(self, amazon: Amazon) -> None:
         self.amazon = amazon
+        self.companions = Companions(amazon)
 
     def endpoint(self, name: str) -> Endpoint | None:
         """An endpoint, or None."""
@@ -83,6 +85,8 @@ class Api:
 
     def find(self, kind: Kind, name: str, *, patience: float = 0.0) -> dict[str, JSON] | None:
         """An object in the shape of the request that makes it, or None."""
+        if kind.beside:
+            return self.companions.find(kind, name)
         try:
             found = self._describe(kind, name, patience)
         except NotFoundError:
@@ -91,6 +95,8 @@ class Api:
 
     def tags(self, kind: Kind, name: str) -> dict[str, str] | None:
         """An object's tags, or None where it is not there."""
+        if kind.beside:
+            return self.companions.tags(kind, name)
         try:
             found = self._describe(kind, name, 0.0)
             arn = next(found[member] for member in found if member.endswith("Arn") and member[:-3] in kind.name_member)
@@ -101,14 +107,19 @@ class Api:
 
     def is_ours(self, kind: Kind, name: str, slot: Slot) -> bool:
         """Whether an object is there and carries the slot's tag, so that we may change or remove it."""
+        if kind is METRIC_FILTER:
+            # It has no tags; by its name it lies in the log group of an endpoint of ours.
+            return self.companions.find(kind, name) is not None
         return (self.tags(kind, name) or {}).get(names.SLOT) == names.slot_name(slot)
 
     def ensure(self, document: Document, slot: Slot) -> bool:
-        """See that an object named by its content is there; whether it had to be made.
+        """See that an object is there; whether it had to be made, or written over where it stands beside the endpoint.
 
         Raises `RefusedError` where another one has the name.
         """
         kind = BY_NAME[document.kind]
+        if kind.beside:
+            return self._put(kind, document, slot)
         try:
             self.amazon.call(getattr(self.amazon.sagemaker, kind.create), patience=SEEN, **document.request)
             return True
@@ -119,12 +130,17 @@ class Api:
                 or not covers(live, _untagged(document.request))
                 or not self.is_ours(kind, document.name, slot)
             ):
-                raise RefusedError(
-                    "an object of that name is there, and it is not ours",
-                    where=str(document),
-                    hint="Remove it, or deploy another version; Tagboat takes over nothing that it did not make.",
-                ) from None
+                raise _foreign(document) from None
             return False
+
+    def _put(self, kind: Kind, document: Document, slot: Slot) -> bool:
+        live = self.companions.find(kind, document.name)
+        if live is not None and covers(live, _untagged(document.request)):
+            return False
+        if live is not None and not self.is_ours(kind, document.name, slot):
+            raise _foreign(document)
+        self.companions.put(kind, document.request)
+        return True
 
     def create_endpoint(self, document: Document) -> None:
         """Make the endpoint; where an answer was lost, it is there already."""
@@ -143,6 +159,9 @@ class Api:
         """End an object that is there and ours; whether it is gone, or going."""
         if not self.is_ours(kind, name, slot):
             return False
+        if kind.beside:
+            self.companions.delete(kind, name)
+            return True
         try:
             named: dict[str, Any] = {kind.name_member: name}
             self.amazon.call(getattr(self.amazon.sagemaker, kind.delete), **named)
@@ -180,6 +199,14 @@ def covers(live: JSON, asked: JSON) -> bool:
             and all(covers(one, other) for one, other in zip(live, asked, strict=True))
         )
     return bool(live == asked)
+
+
+def _foreign(document: Document) -> RefusedError:
+    return RefusedError(
+        "an object of that name is there, and it is not ours",
+        where=str(document),
+        hint="Remove it, or deploy another version; Tagboat takes over nothing that it did not make.",
+    )
 
 
 def _untagged(request: Mapping[str, JSON]) -> dict[str, JSON]:

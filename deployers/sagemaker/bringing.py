@@ -61,6 +61,7 @@ class Slotkeeper:
         yield from self.poller.until_serving(made.endpoint, made.config)
         for document in made.documents[place + 1 :]:
             self.api.ensure(document, self.slot)
+        self._drop_companions(wanted)
         yield from self._settle(release, made)
 
     def take_down(self, kind: str) -> Iterator[Step]:
@@ -119,6 +120,18 @@ class Slotkeeper:
                 named = (variant.get("ModelName") for variant in described.get(group) or [])
                 found |= {Reference(MODEL.name, name) for name in named if name}
         return found
+
+    def _drop_companions(self, wanted: set[Reference]) -> None:
+        """Remove what stands beside the endpoint and is not the release's: it would go on scaling or watching."""
+        record = self.records.read()
+        inventory = record.inventory if record is not None else ()
+        old = {each for each in inventory if BY_NAME[each.kind].beside and each not in wanted}
+        for reference in sorted(old, key=_place, reverse=True):
+            self.api.delete(BY_NAME[reference.kind], reference.name, self.slot)
+        if old:
+            self.records.update(
+                lambda before: replace(before, inventory=tuple(each for each in before.inventory if each not in old))
+            )
 
     def _bring_endpoint(self, document: Document, config: str) -> Iterator[Step]:
         """Make the endpoint, or begin its update; where it is on its way already, only wait."""

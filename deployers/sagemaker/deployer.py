@@ -45,7 +45,7 @@ from deployers.sagemaker.diagnosis import explain
 from deployers.sagemaker.documents import Made, endpoint_name, made
 from deployers.sagemaker.looking import Look, look
 from deployers.sagemaker.objects import Objects
-from deployers.sagemaker.payloads import EndpointKind, refusal
+from deployers.sagemaker.payloads import refusal
 from deployers.sagemaker.proving import ask_server
 from deployers.sagemaker.records import Records
 from deployers.sagemaker.rollout import Poller
@@ -178,7 +178,7 @@ class SagemakerDeployer(Deployer):
 
     def refusal(self, request: Request) -> str | None:
         """Why SageMaker would never hand the request on."""
-        return refusal(request, EndpointKind.REAL_TIME)
+        return refusal(request, self.settings.kind)
 
     def call(self, slot: Slot, request: Request, revision: Revision = Revision.LIVE) -> Response:
         """Send a request by InvokeEndpoint, as clients do."""

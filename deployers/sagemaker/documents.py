@@ -17,8 +17,9 @@ import msgspec
 from deployers.base import JSON, Release
 from deployers.errors import RefusedError
 from deployers.rendering import Templates
-from deployers.sagemaker import limits, names
-from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, KINDS, MODEL, Kind
+from deployers.sagemaker import alarms, features, limits, names, safety, scaling
+from deployers.sagemaker.configs import settled
+from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, KINDS, MODEL, SCALABLE_TARGET, Kind
 from deployers.sagemaker.settings import Deployment, SagemakerSettings
 
 Request = Mapping[str, Any]
@@ -56,15 +57,27 @@ def endpoint_name(release_or_slot: Any, settings: SagemakerSettings) -> str:
 def made(release: Release, *, container: Mapping[str, JSON], settings: SagemakerSettings, templates: Templates) -> Made:
     """Render a release. ``container``: what the model's container is, as `containers` says.
 
-    Raises `ConfigurationError` and `RefusedError` for templates that make what they must not.
+    Raises `CapabilityError` for what such an endpoint cannot do, `ConfigurationError` and `RefusedError` for templates
+    that make what they must not.
     """
+    features.check(settings, release.slot.target)
+    slot_name, endpoint = names.slot_name(release.slot), endpoint_name(release, settings)
+    watch = settings.deployment.watch
+    guards = [*settings.deployment.alarms, *alarms.names(slot_name, watch)]
+    resource = scaling.resource(endpoint, names.VARIANT)
     values: dict[str, JSON] = {
         "container": dict(container),
         "variant": names.VARIANT,
-        "endpoint_name": endpoint_name(release, settings),
+        "endpoint_name": endpoint,
         "start_timeout": math.ceil(settings.start_timeout),
         "download_timeout": math.ceil(settings.download_timeout),
-        "deployment": deployment_config(settings.deployment),
+        "deployment": deployment_config(settings.deployment, guards) if settings.serverless is None else None,
+        "metric_filter": alarms.metric_filter(watch, endpoint=endpoint),
+        "scalable_target": scaling.target(settings.scaling, settings.kind, resource) if settings.scaling else None,
+        "scaling_policy": scaling.policy(settings.scaling, settings.kind, resource, endpoint)
+        if settings.scaling
+        else None,
+        "capacity": None if settings.scaling is None or settings.serverless else True,
         "tags": names.tag_list({**settings.tags, **names.release_tags(release)}),
         "slot_tags": names.tag_list({**settings.tags, **names.slot_tags(release.slot)}),
         "release": {"id": release.id, "version": release.version, "commit": release.commit,
@@ -78,16 +91,16 @@ def made(release: Release, *, container: Mapping[str, JSON], settings: Sagemaker
         if kind is MODEL:
             models = [each.name for each in found if each.kind == kind.name]
             values |= {"model_names": models, "model_name": models[0] if models else None}
+            values |= settled(settings, endpoint, model=models[0] if models else "")
         if kind is ENDPOINT_CONFIG:
-            values["config_name"] = _only(found, kind)
-    endpoint = _only(found, ENDPOINT)
+            config = values["config_name"] = _only(found, kind)
+            values["alarms"] = alarms.requests(
+                slot_name, watch, endpoint=endpoint, config=config, variant=names.VARIANT
+            )
+    _only(found, ENDPOINT)
     for each in found:
+        safety.check(BY_NAME[each.kind], each.request, endpoint=endpoint, role=settings.role)
         check(each, release.slot.target)
-    if endpoint != values["endpoint_name"]:
-        raise RefusedError(
-            f"a template makes the endpoint {endpoint}, and the slot's is {values['endpoint_name']}",
-            where="templates/sagemaker/endpoint.json.j2",
-        )
     return Made(endpoint=endpoint, config=values["config_name"], documents=found)
 
 
@@ -135,8 +148,10 @@ def _named(kind: Kind, request: Request, release: Release, template: str) -> Doc
         raise RefusedError(f"it makes something without {kind.name_member}", where=f"templates/sagemaker/{template}")
     if kind.tagged:
         ours = names.release_tags(release) if kind.by_content else names.slot_tags(release.slot)
-        rendered = {each["Key"]: each["Value"] for each in request.get("Tags", [])}
-        request = {**request, "Tags": names.tag_list({**rendered, **ours})}
+        tags = request.get("Tags") or []
+        rendered = dict(tags) if isinstance(tags, Mapping) else {each["Key"]: each["Value"] for each in tags}
+        all_tags = {**rendered, **ours}
+        request = {**request, "Tags": all_tags if kind is SCALABLE_TARGET else names.tag_list(all_tags)}
     return Document(kind=kind.name, name=name, request=request)
 
 
@@ -151,8 +166,8 @@ def _only(found: Sequence[Document], kind: Kind) -> str:
     return named[0]
 
 
-def deployment_config(wanted: Deployment) -> dict[str, Any]:
-    """DeploymentConfig of UpdateEndpoint (AWS, "Deployment guardrails")."""
+def deployment_config(wanted: Deployment, guards: Sequence[str]) -> dict[str, Any]:
+    """DeploymentConfig of UpdateEndpoint (AWS, "Deployment guardrails"). ``guards``: alarms, by name."""
     wait, timeout = round(wanted.wait), round(wanted.timeout)
     share = {"Type": "CAPACITY_PERCENT", "Value": wanted.size}
     made: dict[str, Any]
@@ -175,8 +190,8 @@ def deployment_config(wanted: Deployment) -> dict[str, Any]:
                 "MaximumExecutionTimeoutInSeconds": timeout,
             }
         }
-    if wanted.alarms:
-        made["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in wanted.alarms]}
+    if guards and wanted.auto_rollback:
+        made["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in guards]}
     return made
 
 

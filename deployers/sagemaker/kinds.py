@@ -25,6 +25,11 @@ class Kind:
     service: str = "sagemaker"
 
     @property
+    def beside(self) -> bool:
+        """Whether it stands beside the endpoint, in a service of its own, and is written over in place."""
+        return self.service != "sagemaker"
+
+    @property
     def operation(self) -> str:
         """What AWS calls making one."""
         return "".join(word.capitalize() for word in self.create.split("_"))
@@ -37,5 +42,21 @@ ENDPOINT_CONFIG = Kind(
 )  # fmt: skip
 ENDPOINT = Kind("endpoint", "Endpoint", "create_endpoint", "describe_endpoint", "delete_endpoint", "EndpointName")
 
-KINDS = (MODEL, ENDPOINT_CONFIG, ENDPOINT)
+METRIC_FILTER = Kind(
+    "metric-filter", "MetricFilter", "put_metric_filter", "describe_metric_filters", "delete_metric_filter",
+    "filterName", tagged=False, service="logs",
+)  # fmt: skip
+ALARM = Kind(
+    "alarm", "Alarm", "put_metric_alarm", "describe_alarms", "delete_alarms", "AlarmName", service="cloudwatch"
+)
+SCALABLE_TARGET = Kind(
+    "scalable-target", "ScalableTarget", "register_scalable_target", "describe_scalable_targets",
+    "deregister_scalable_target", "ResourceId", service="application-autoscaling",
+)  # fmt: skip
+SCALING_POLICY = Kind(
+    "scaling-policy", "ScalingPolicy", "put_scaling_policy", "describe_scaling_policies", "delete_scaling_policy",
+    "PolicyName", tagged=False, service="application-autoscaling",
+)  # fmt: skip
+
+KINDS = (MODEL, ENDPOINT_CONFIG, METRIC_FILTER, ALARM, ENDPOINT, SCALABLE_TARGET, SCALING_POLICY)
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -94,7 +94,7 @@ def problems(operation: str, request: Mapping[str, Any], *, service: str = "sage
     report = ParamValidator().validate(dict(request), shape).generate_report()
     lines = (" ".join(line.split()) for line in report.splitlines())
     # Of lengths and ranges botocore knows the least alone, and says no path.
-    misshapen = [line for line in lines if line and not line.startswith(("Invalid length", "Invalid range"))]
+    misshapen = [line for line in lines if line and ", valid min " not in line]
     if misshapen:
         return tuple(Problem((), line) for line in misshapen)
     found = [*_walk(shape, request, ()), *(Problem(path, said) for path, said in rules.broken(operation, request))]

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from deployers.base import JSON, Action, Change
-from deployers.sagemaker.api import Api, Endpoint
+from deployers.sagemaker.api import Api, Endpoint, covers
 from deployers.sagemaker.documents import Document, Made
 from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, MODEL
 from deployers.sagemaker.looking import Look
@@ -25,6 +25,12 @@ def changes(api: Api, seen: Look, made: Made, stored: Made | None) -> list[Chang
     """
     live = _Live(api, seen.endpoint, stored)
     found = [_change(live, document) for document in made.documents]
+    named = {(document.kind, document.name) for document in made.documents}
+    found += [
+        Change(object=f"{BY_NAME[each.kind].title} {each.name}", action=Action.DELETE)
+        for each in (seen.record.inventory if seen.record is not None else ())
+        if BY_NAME[each.kind].beside and (each.kind, each.name) not in named
+    ]
     if all(change.action is Action.KEEP for change in found):
         # All of it is there, and yet it is not served: bringing it there again is what there is to do.
         found.append(Change(object=f"rollout of {seen.slot}", action=Action.UPDATE))
@@ -70,6 +76,9 @@ def _change(live: _Live, document: Document) -> Change:
     diff = _diff(old, asked)
     if kind is ENDPOINT:
         return Change(object=str(document), action=Action.UPDATE if before else Action.CREATE, diff=diff)
+    if kind.beside and before:
+        kept = covers(before, asked)
+        return Change(object=str(document), action=Action.KEEP if kept else Action.UPDATE, diff="" if kept else diff)
     if live.api.find(kind, document.name) is not None:
         return Change(object=str(document), action=Action.KEEP)
     return Change(object=str(document), action=Action.CREATE, diff=diff)

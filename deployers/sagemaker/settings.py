@@ -8,6 +8,19 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from deployers.sagemaker.login import Login
+from deployers.sagemaker.options import (
+    Asynchronous,
+    DataCapture,
+    InstanceType,
+    KmsKey,
+    Scaling,
+    Serverless,
+    Shadow,
+    Variant,
+    Vpc,
+    Watch,
+)
+from deployers.sagemaker.payloads import EndpointKind
 from deployers.sagemaker.remarks import remarks
 from deployers.settings import Connection, Remark, Secret, Settings
 
@@ -19,8 +32,6 @@ Bucket = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")]
 Prefix = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*\Z", max_length=200)]
 BoundedDuration = Annotated[float, Meta(extra={"unit": "seconds"}, extra_json_schema={"x-unit": "seconds"})]
 """Seconds, as `Duration`, with a lower bound of its own beside it: a type takes one of a kind."""
-
-InstanceType = Annotated[str, Meta(pattern=r"\Aml\.[a-z0-9-]+\.[a-z0-9]+\Z", max_length=40)]
 
 
 class Image(Settings, frozen=True, kw_only=True):
@@ -82,8 +93,10 @@ class Deployment(Settings, frozen=True, kw_only=True):
     ] = 3600.0
     alarms: Annotated[
         Sequence[str],
-        Meta(max_length=10, description="CloudWatch alarms, by name, that make SageMaker go back by itself."),
+        Meta(max_length=10, description="CloudWatch alarms of yours, by name, that make SageMaker go back by itself."),
     ] = ()
+    watch: Annotated[Watch | None, Meta(description="Alarms that Tagboat makes for the new instances.")] = None
+    auto_rollback: Annotated[bool, Meta(description="SageMaker goes back by itself when an alarm rings.")] = True
 
 
 class SagemakerSettings(Settings, frozen=True, kw_only=True):
@@ -117,6 +130,24 @@ class SagemakerSettings(Settings, frozen=True, kw_only=True):
     ] = None
     instance_type: Annotated[InstanceType, Meta(description="What the model runs on.")] = "ml.m5.large"
     instance_count: Annotated[int, Meta(ge=1, le=1000, description="On how many.")] = 1
+    serverless: Annotated[Serverless | None, Meta(description="A serverless endpoint.")] = None
+    asynchronous: Annotated[Asynchronous | None, Meta(description="An asynchronous endpoint.")] = None
+    weight: Annotated[float, Meta(ge=0, description="The share of `main`, where there are `variants`.")] = 1.0
+    variants: Annotated[
+        Sequence[Variant], Meta(max_length=9, description="Further production variants beside `main`.")
+    ] = ()
+    shadow: Annotated[Shadow | None, Meta(description="A variant that gets copies of the requests.")] = None
+    data_capture: Annotated[DataCapture | None, Meta(description="Keep requests and answers in S3.")] = None
+    vpc: Annotated[Vpc | None, Meta(description="Your own network for the containers.")] = None
+    network_isolation: Annotated[bool, Meta(description="The containers can open no connection at all.")] = False
+    kms_key: Annotated[KmsKey | None, Meta(description="The key that encrypts the instances' volumes.")] = None
+    volume_size: Annotated[
+        Annotated[int, Meta(ge=1, le=512)] | None, Meta(description="The instances' volumes, in GB; without it AWS's.")
+    ] = None
+    routing: Annotated[
+        Literal["random", "least-outstanding-requests"], Meta(description="How requests are given to instances.")
+    ] = "random"
+    scaling: Annotated[Scaling | None, Meta(description="Scale by load.")] = None
     env: Annotated[Mapping[str, str], Meta(description="Variables of the server; no secrets.")] = {}
     tags: Annotated[Mapping[str, str], Meta(description="Further tags of every object.")] = {}
     deployment: Annotated[Deployment, Meta(description="How a new release takes over.")] = Deployment()
@@ -138,6 +169,13 @@ class SagemakerSettings(Settings, frozen=True, kw_only=True):
     def remarks(self) -> Sequence[Remark]:
         """What is wrong with them together."""
         return tuple(remarks(self))
+
+    @property
+    def kind(self) -> EndpointKind:
+        """How the endpoint runs its containers."""
+        if self.serverless is not None:
+            return EndpointKind.SERVERLESS
+        return EndpointKind.ASYNCHRONOUS if self.asynchronous is not None else EndpointKind.REAL_TIME
 
     @property
     def pushed(self) -> Image | None:
