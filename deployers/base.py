@@ -18,6 +18,7 @@ The order in which the pipeline uses the verbs:
 from __future__ import annotations
 
 import abc
+import difflib
 import enum
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -339,6 +340,18 @@ class Deployer(abc.ABC):
         """SHA-256 of each template that makes what is applied, by its name; a part of every release's identity."""
         return {}
 
+    def preview(self, release: Release, *, live: bool) -> Sequence[Change]:
+        """Say what a release would change as far as that is known without its bundle, so with nothing of its run.
+
+        ``live``: compare with what is served now; without it nothing is contacted, and everything is new. For looking:
+        the identity of a release without a bundle is none that is ever applied.
+        """
+        before = self.observe(release.slot).release if live else None
+        old, new = (_told(before) if before else []), _told(release)
+        action = Action.KEEP if old == new else Action.UPDATE if before else Action.CREATE
+        diff = "\n".join(difflib.unified_diff(old, new, "live", "planned", lineterm=""))
+        return [Change(object=f"release {release.slot}", action=action, diff=diff)]
+
     def traffic(self, slot: Slot, weights: Mapping[Revision, int]) -> None:
         """Split the traffic, in percent; only where `Capabilities.weights`."""
         raise NotImplementedError
@@ -391,3 +404,11 @@ class Deployer(abc.ABC):
     @abc.abstractmethod
     def lease(self, slot: Slot) -> AbstractContextManager[Lease]:
         """One run at a time. Raises `LeaseHeldError`, naming the owner, when another run holds it."""
+
+
+def _told(release: Release) -> list[str]:
+    """A release as a person compares it: version, commit, settings and templates, line by line."""
+    document = {"version": release.version, "commit": release.commit, "settings": release.settings,
+                "templates": release.templates}  # fmt: skip
+    encoded = msgspec.json.encode(document, order="deterministic")
+    return msgspec.json.format(encoded, indent=2).decode().splitlines()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from deployers.errors import TagboatError
 from entrypoint.errors import UsageError
@@ -33,6 +33,9 @@ from entrypoint.report.outputs import outputs
 from entrypoint.report.summary import summary
 from entrypoint.report.verdict import Failure, Trigger, Verdict
 from entrypoint.request import Command, Handle, Request
+
+if TYPE_CHECKING:
+    from entrypoint.pull_requests.asking import Reporting
 
 INTERRUPTED: Final = 130
 """The exit code of a run that was cancelled, as shells have it."""
@@ -54,6 +57,7 @@ class Surroundings:
     log: TextIO
     clock: Callable[[], float] = time.time
     handle: Handle | None = None
+    report: Callable[[Reporting], Verdict] | None = None
 
 
 def run(
@@ -62,9 +66,10 @@ def run(
     log: TextIO | None = None,
     clock: Callable[[], float] = time.time,
     handle: Handle | None = None,
+    report_on: Callable[[Reporting], Verdict] | None = None,
 ) -> int:
-    """Run the step and return its exit code. ``handle``: the pipeline, or a test's own."""
-    step = Surroundings(environment=environment, log=log or sys.stdout, clock=clock, handle=handle)
+    """Run the step and return its exit code. ``handle``: the pipeline, and ``report_on``: reports; or a test's own."""
+    step = Surroundings(environment=environment, log=log or sys.stdout, clock=clock, handle=handle, report=report_on)
     runner = Runner(environment, step.log)
     runner.mask(environment.get("INPUT_TOKEN", ""))
     started = clock()
@@ -136,7 +141,17 @@ def _act(step: Surroundings, runner: Runner, inputs: Inputs) -> Verdict:
     if isinstance(asked, Nothing):
         return Verdict(note=f"Nothing to do: {asked.why}.")
     _check_repository(inputs, _workspace(step.environment))
-    request = Request(
+    request = _request(step, runner, inputs, asked)
+    if asked.command is Command.REPORT:
+        return _report(step, runner, inputs, request)
+    try:
+        return (step.handle or _pipeline())(request)
+    except TagboatError as error:
+        return Verdict(failure=Failure.of(error), trigger=Trigger(tag=(asked.ref or "").removeprefix(TAGS) or None))
+
+
+def _request(step: Surroundings, runner: Runner, inputs: Inputs, asked: Act) -> Request:
+    return Request(
         command=asked.command,
         directory=inputs.working_directory,
         environment={name: value for name, value in step.environment.items() if not PRIVATE.match(name)},
@@ -158,16 +173,24 @@ def _act(step: Surroundings, runner: Runner, inputs: Inputs) -> Verdict:
         clock=step.clock,
         progress=ActionLog(runner),
     )
-    try:
-        return (step.handle or _pipeline())(request)
-    except TagboatError as error:
-        return Verdict(failure=Failure.of(error), trigger=Trigger(tag=(asked.ref or "").removeprefix(TAGS) or None))
+
+
+def _report(step: Surroundings, runner: Runner, inputs: Inputs, request: Request) -> Verdict:
+    """Report on a pull request: nothing is deployed, whatever the inputs say."""
+    from entrypoint.github import changes
+    from entrypoint.pull_requests.asking import Reporting
+
+    change = changes.asked(step.environment)
+    if isinstance(change, Nothing):
+        return Verdict(note=f"Nothing to do: {change.why}.")
+    asked = Reporting(request=request, asked=change, file=inputs.report_file, summary=runner.summary)
+    return (step.report or _reports())(asked)
 
 
 def _asked(environment: Mapping[str, str], inputs: Inputs) -> Act | Nothing:
-    """The inputs come first, then the event. A pull request gets nothing done, whatever the inputs say."""
+    """The inputs come first, then the event. A pull request gets a report, whatever the inputs say."""
     event = environment.get("GITHUB_EVENT_NAME", "")
-    if event.startswith("pull_request"):
+    if event.startswith("pull_request") or event == "workflow_run":
         return decide(environment)
     if inputs.command in {Task.RECONCILE, Task.PROMOTE}:
         return Act(command=Command(inputs.command.value), why=f"{inputs.command.value} was asked for")
@@ -187,6 +210,12 @@ def _pipeline() -> Handle:
     from entrypoint.run import run as handle
 
     return handle
+
+
+def _reports() -> Callable[[Reporting], Verdict]:
+    from entrypoint.pull_requests.running import run as report_on
+
+    return report_on
 
 
 def _workspace(environment: Mapping[str, str]) -> Path:

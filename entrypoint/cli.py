@@ -24,6 +24,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "audit": ("audit:audit", "Who put what where, when, and by which gates."),
         "resolve": ("registry:resolve", "The release that a tag stands for."),
         "compare": ("compare:compare", "Two versions side by side: metrics, data, requirements."),
+        "report": ("report:report", "What a change does to the models, as on a pull request."),
         "download": ("download:download", "The model's files, verified."),
     },
     "Write the registry": {

@@ -31,6 +31,8 @@ class Command(enum.StrEnum):
     """Let events and reconcile at the held slot ``ref`` again."""
     PROMOTE = "promote"
     """Promote what passes its gates, from stage to stage."""
+    REPORT = "report"
+    """Show what a pull request changes (`entrypoint.pull_requests`); no slot is touched."""
 
 
 class ConfigRef(enum.StrEnum):

@@ -34,7 +34,7 @@ from deployers.base import (
     VerifiedRelease,
 )
 from deployers.errors import ReleaseFailedError, StalePlanError, UnreachableError
-from deployers.kubernetes import names, planning, records
+from deployers.kubernetes import diffing, names, planning, records
 from deployers.kubernetes.api import LEASE, Api
 from deployers.kubernetes.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper, is_ours
 from deployers.kubernetes.diagnosis import reasons
@@ -57,6 +57,9 @@ from deployers.wrapping.bundle import Bundle
 if TYPE_CHECKING:
     from deployers.kubernetes.images import Images
     from deployers.wrapping.image import SigningKey
+
+UNBUILT = "not-built-yet"
+"""Stands for the image of a release that is only looked at."""
 
 LEASE_PATIENCE = 70.0
 """Seconds that we wait for another run's lease: long enough to follow one that has died."""
@@ -143,6 +146,14 @@ class KubernetesDeployer(Deployer):
         made = self._manifests(release, self.images.reference(bundle))
         changes = planning.changes(self.api, seen, made, force=self.settings.force_conflicts)
         return Plan(release=release, bundle=bundle, changes=changes, fingerprint=seen.fingerprint())
+
+    def preview(self, release: Release, *, live: bool) -> Sequence[Change]:
+        """The release's objects, with a name in the place of an image that nobody has built."""
+        if live:
+            made = self._manifests(release, UNBUILT)
+            return planning.changes(self.api, self._look(release.slot), made, force=self.settings.force_conflicts)
+        made = self._manifests(release, UNBUILT, self.settings.namespace or "default")
+        return [diffing.change(None, document, document) for document in made.lasting()]
 
     def observe(self, slot: Slot) -> Observation:
         """Say what is really served: asked of the server itself, through its service."""
@@ -306,13 +317,13 @@ class KubernetesDeployer(Deployer):
             force=self.settings.force_conflicts,
         )
 
-    def _manifests(self, release: Release, image: str) -> Manifests:
+    def _manifests(self, release: Release, image: str, namespace: str | None = None) -> Manifests:
         return manifests(
             release,
             image=image,
             settings=self.settings,
             templates=self.rendering,
-            namespace=self.api.namespace,
+            namespace=namespace or self.api.namespace,
             environment=self.surroundings.environment,
         )
 

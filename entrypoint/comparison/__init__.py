@@ -3,6 +3,6 @@
 from entrypoint.comparison.compare import Comparing, Comparison
 from entrypoint.comparison.files import FileChange
 from entrypoint.comparison.requirement_changes import RequirementChange
-from entrypoint.comparison.sides import Side, find_side
+from entrypoint.comparison.sides import Side, called, find_side
 
-__all__ = ["Comparing", "Comparison", "FileChange", "RequirementChange", "Side", "find_side"]
+__all__ = ["Comparing", "Comparison", "FileChange", "RequirementChange", "Side", "called", "find_side"]

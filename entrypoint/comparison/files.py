@@ -18,26 +18,12 @@ MOST_POINTERS = 1_000
 LARGE = 200_000
 """Bytes from which a file in Git counts as data, whatever its name."""
 
-_MODELS = [
-    ".cbm",
-    ".bin",
-    ".gguf",
-    ".h5",
-    ".joblib",
-    ".keras",
-    ".mlem",
-    ".onnx",
-    ".pickle",
-    ".pkl",
-    ".pt",
-    ".pt2",
-    ".pth",
-    ".safetensors",
-    ".skops",
-    ".tflite",
-    ".ubj",
-    ".xgb",
-]
+_MODELS = frozenset(
+    {
+        ".bin", ".cbm", ".gguf", ".h5", ".joblib", ".keras", ".mlem", ".onnx", ".pickle", ".pkl", ".pt", ".pt2", ".pth",
+        ".safetensors", ".skops", ".tflite", ".ubj", ".xgb",
+    }
+)  # fmt: skip
 _DATA = frozenset(
     {
         ".arrow", ".avro", ".csv", ".feather", ".gz", ".hdf5", ".jsonl", ".npy", ".npz", ".orc", ".parquet", ".tar",

@@ -36,6 +36,11 @@ def find_side(repository: Repository, registry: Registry, text: str) -> Side:
                 where=shown(text),
                 hint="Give churn@v1.4.0, churn#prod, a branch, a tag or a commit; see `tagboat show`.",
             ) from None
-        return Side(label=text, commit=commit)
+        return Side(label=called(text, commit), commit=commit)
     label = f"{found.artifact}#{found.stage}" if found.stage else f"{found.artifact}@{found.version}"
     return Side(label=label, commit=found.commit, artifact=found.artifact, version=found.version, stage=found.stage)
+
+
+def called(revision: str, commit: str) -> str:
+    """What a revision of Git is called in a table: itself, or the beginning of the commit's own id."""
+    return commit[:12] if commit.startswith(revision) else revision

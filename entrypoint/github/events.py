@@ -32,6 +32,10 @@ COLLABORATORS: Final = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 """Whose comments are heard; who may approve, a rule's gate says."""
 
 
+REPORTED: Final = frozenset({"pull_request", "pull_request_target", "workflow_run"})
+"""Events that are about a pull request's newest commit; `entrypoint.github.changes` reads them."""
+
+
 class Act(msgspec.Struct, frozen=True, kw_only=True):
     """Run ``command``, for ``ref`` where it is given; ``why`` in one sentence.
 
@@ -124,6 +128,8 @@ def decide(environment: Mapping[str, str]) -> Act | Nothing:
     event = environment.get("GITHUB_EVENT_NAME", "")
     if event in _DECISIONS:
         return _DECISIONS[event](environment)
+    if event in REPORTED:
+        return Act(command=Command.REPORT, why="a pull request deploys nothing; it gets a report")
     if event.startswith("pull_request"):
         return Nothing(why="a pull request deploys nothing")
     if not event:
@@ -134,7 +140,7 @@ def decide(environment: Mapping[str, str]) -> Act | Nothing:
 
 
 def _on_push(environment: Mapping[str, str]) -> Act | Nothing:
-    push = _payload(environment, Push)
+    push = payload_of(environment, Push)
     # A branch may be called refs/heads/refs/tags/x or churn#prod#3: only the beginning of the full name counts.
     if not push.ref.startswith(TAGS):
         return Nothing(why=f"{plain(push.ref)[:200]} was pushed, which is no tag")
@@ -142,14 +148,14 @@ def _on_push(environment: Mapping[str, str]) -> Act | Nothing:
 
 
 def _on_create(environment: Mapping[str, str]) -> Act | Nothing:
-    reference = _payload(environment, Reference)
+    reference = payload_of(environment, Reference)
     if reference.ref_type != "tag":
         return Nothing(why=f"the {plain(reference.ref_type)[:20]} {plain(reference.ref)[:200]} is no tag")
     return _on_tag(TAGS + reference.ref, gone=False, moved=False)
 
 
 def _on_delete(environment: Mapping[str, str]) -> Act | Nothing:
-    reference = _payload(environment, Reference)
+    reference = payload_of(environment, Reference)
     if reference.ref_type != "tag":
         return Nothing(why=f"the {plain(reference.ref_type)[:20]} {plain(reference.ref)[:200]} is no tag")
     return _on_tag(TAGS + reference.ref, gone=True, moved=False)
@@ -178,7 +184,7 @@ def _on_tag(ref: str, *, gone: bool, moved: bool) -> Act | Nothing:
 
 
 def _on_workflow_dispatch(environment: Mapping[str, str]) -> Act | Nothing:
-    dispatch = _payload(environment, Dispatch)
+    dispatch = payload_of(environment, Dispatch)
     ref = (dispatch.inputs or {}).get("ref")
     if isinstance(ref, str) and ref:
         return Act(command=Command.DEPLOY, ref=ref, why=f"{plain(ref)[:200]} was asked for by hand")
@@ -192,7 +198,7 @@ def _on_workflow_dispatch(environment: Mapping[str, str]) -> Act | Nothing:
 
 
 def _on_repository_dispatch(environment: Mapping[str, str]) -> Act | Nothing:
-    ref = (_payload(environment, RepositoryDispatch).client_payload or {}).get("ref")
+    ref = (payload_of(environment, RepositoryDispatch).client_payload or {}).get("ref")
     if isinstance(ref, str) and ref:
         return Act(command=Command.DEPLOY, ref=ref, why=f"{plain(ref)[:200]} was asked for through the API")
     raise UsageError(
@@ -202,7 +208,7 @@ def _on_repository_dispatch(environment: Mapping[str, str]) -> Act | Nothing:
 
 def _on_issue_comment(environment: Mapping[str, str]) -> Act | Nothing:
     """``/promote [ARTIFACT] [STAGE]`` on the first line of a new comment, by somebody of the repository."""
-    event = _payload(environment, IssueComment)
+    event = payload_of(environment, IssueComment)
     wanted = None
     if event.action == "created" and event.comment.body.strip().startswith(COMMAND):
         # Read only when it is heard: what a stranger writes is no error of anybody's.
@@ -232,7 +238,8 @@ _DECISIONS: Final[Mapping[str, Callable[[Mapping[str, str]], Act | Nothing]]] = 
 }
 
 
-def _payload(environment: Mapping[str, str], shape: type[Payload]) -> Payload:
+def payload_of(environment: Mapping[str, str], shape: type[Payload]) -> Payload:
+    """The event's payload in the fields that matter. Raises `UsageError` where it is none of GitHub's."""
     where = "GITHUB_EVENT_PATH"
     hint = "GitHub's runner writes the event there; outside of it use `tagboat deploy REF`."
     path = environment.get(where)

@@ -37,7 +37,7 @@ class Task(enum.StrEnum):
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """Every input of action.yml. ``token`` is never shown. ``working_directory`` and ``cache_dir`` are absolute."""
+    """Every input of action.yml. ``token`` is never shown. The paths are absolute."""
 
     command: Task
     ref: str | None
@@ -51,6 +51,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None
     working_directory: Path
     cache_dir: Path | None
+    report_file: Path | None
 
     def __repr__(self) -> str:
         return f"Inputs(command={self.command.value!r}, ref={self.ref!r})"
@@ -62,7 +63,7 @@ Choice = TypeVar("Choice", bound=enum.StrEnum)
 def read_inputs(environment: Mapping[str, str], workspace: Path) -> Inputs:
     """Read and check every input. Raises `UsageError`, or `UnsafeContentError` for a path out of the workspace."""
     directory = _folder(_text(environment, "working-directory") or ".", "working-directory", workspace)
-    cache = _text(environment, "cache-dir")
+    cache, report = _text(environment, "cache-dir"), _text(environment, "report-file")
     return Inputs(
         command=_choice(environment, "command", Task, Task.AUTO),
         ref=_text(environment, "ref"),
@@ -76,6 +77,7 @@ def read_inputs(environment: Mapping[str, str], workspace: Path) -> Inputs:
         token=_text(environment, "token"),
         working_directory=directory,
         cache_dir=_inside(cache, "cache-dir", workspace) if cache else None,
+        report_file=_inside(report, "report-file", workspace) if report else None,
     )
 
 

@@ -161,6 +161,10 @@ class Repository:
         self._remote().fetch(f"+{ref}:{ref}", *self._depth)
         return self.tag(name)
 
+    def fetch_commit(self, commit: str) -> None:
+        """Bring one commit of the remote's here by its id; GitHub hands out any that a branch or pull request has."""
+        self._remote().fetch(f"+{_commit(commit)}:{_SAVED}commits/{commit}", *self._depth)
+
     def default_branch_tip(self, token: str | None = None) -> str:
         """The commit at the tip of the remote's default branch, fetched now."""
         ref = f"{_SAVED}default-branch"

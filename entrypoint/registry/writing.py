@@ -225,6 +225,11 @@ def version_at(state: ArtifactState | None, commit: str) -> VersionState | None:
     return next((one for one in versions if one.commit == commit and one.registered), None)
 
 
+def next_version(state: ArtifactState | None) -> str:
+    """The version that `register` would give next, where none is named."""
+    return _next(state, None)
+
+
 def _check_names(artifact: str, *, version: str | None = None, stage: str | None = None) -> None:
     if not is_artifact(artifact):
         raise UsageError("no name of an artifact", where=shown(artifact), hint="Such as churn, or models/nlp:bert.")

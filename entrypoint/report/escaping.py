@@ -26,7 +26,9 @@ _BREAK = "\ue000"  # private use: `plain` lets none through
 _PUNCTUATION = re.compile(r"(?<!\w)[-+]|[-+](?!\w)|(?<=\d)\.(?=\s|$)|[^\w\s,;/%'.+\u0080-\U0010ffff-]|_", re.ASCII)
 """What Markdown may take for structure, where it may."""
 
-_BARE_LINKS = re.compile(r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?<=[@#])(?=\w)|(?<=\bmailto)(?=:)|(?<=\bxmpp)(?=:)")
+_BARE_LINKS = re.compile(
+    r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?<=[@#])(?=\w)|(?<=\bmailto)(?=:)|(?<=\bxmpp)(?=:)|(?<=\bgh)(?=-\d)"
+)
 
 
 class Markdown(str):

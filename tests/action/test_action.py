@@ -58,7 +58,8 @@ def fake(tmp_path: Path) -> FakeRunner:
 def step(fake: FakeRunner, tmp_path: Path) -> Callable[..., int]:
     def run_step(stub: Stub, event: str, payload: object, **inputs: str) -> int:
         given = {f"INPUT_{name.upper().replace('_', '-')}": value for name, value in inputs.items()}
-        return run(fake.environment | payloads.event(tmp_path, event, payload) | given, log=fake.log, handle=stub)
+        variables = fake.environment | payloads.event(tmp_path, event, payload) | given
+        return run(variables, log=fake.log, handle=stub, report_on=lambda _: Verdict(note="reported"))
 
     return run_step
 
@@ -135,12 +136,22 @@ def test_a_rollback_without_a_slot_is_told_how(fake: FakeRunner, step: Callable[
     assert "ARTIFACT#STAGE" in fake.annotations()[0].message
 
 
-@pytest.mark.parametrize("event", ["pull_request", "pull_request_target"])
-def test_P1_a_pull_request_gets_nothing_deployed_whatever_the_inputs_say(step: Callable[..., int], event: str) -> None:
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [
+        ("pull_request", payloads.pull_request()),
+        ("pull_request_target", payloads.pull_request()),
+        ("workflow_run", payloads.workflow_run()),
+    ],
+)
+def test_P1_a_pull_request_gets_nothing_deployed_whatever_the_inputs_say(
+    fake: FakeRunner, step: Callable[..., int], event: str, payload: object
+) -> None:
     stub = Stub()
-    assert step(stub, event, payloads.pull_request(), ref="churn#prod", command="deploy") == 0
-    assert step(stub, event, payloads.pull_request(), command="reconcile") == 0
+    assert step(stub, event, payload, ref="churn#prod", command="deploy") == 0
+    assert step(stub, event, payload, command="reconcile") == 0
     assert stub.requests == []
+    assert fake.log.getvalue().count("reported") == 2
 
 
 @pytest.mark.parametrize(

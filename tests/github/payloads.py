@@ -97,14 +97,47 @@ def schedule() -> dict[str, Any]:
     return {"schedule": "*/30 * * * *", "repository": REPOSITORY, "workflow": ".github/workflows/reconcile.yml"}
 
 
-def pull_request() -> dict[str, Any]:
+def pull_request(
+    *,
+    head: str = COMMIT,
+    base: str = TAG_OBJECT,
+    number: int = 7,
+    source: str = "octo-org/models",
+    action: str = "opened",
+) -> dict[str, Any]:
+    """A pull request of ``head`` into main; from a fork where ``source`` is another repository."""
     return {
-        "action": "opened",
-        "number": 7,
-        "pull_request": {"number": 7, "state": "open", "head": {"ref": "churn#prod#3"}, "base": {"ref": "main"}},
+        "action": action,
+        "number": number,
+        "pull_request": {
+            "number": number,
+            "state": "open",
+            "title": "@team ${{ secrets.X }}",
+            "head": {"ref": "churn#prod#3", "sha": head, "repo": {**REPOSITORY, "full_name": source}},
+            "base": {"ref": "main", "sha": base, "repo": REPOSITORY},
+            "merge_commit_sha": None,
+        },
         "repository": REPOSITORY,
         "sender": SENDER,
     }
+
+
+def workflow_run(
+    *, head: str = COMMIT, source: str = "mallory/models", event: str = "pull_request", conclusion: str = "success"
+) -> dict[str, Any]:
+    """A workflow's run has ended."""
+    run = {
+        "id": 4710,
+        "name": "Tagboat, report",
+        "event": event,
+        "status": "completed",
+        "conclusion": conclusion,
+        "head_sha": head,
+        "head_branch": "change",
+        "head_repository": {**REPOSITORY, "full_name": source, "fork": True},
+        "pull_requests": [],  # GitHub lists none for a fork's
+    }
+    return {"action": "completed", "workflow_run": run, "repository": REPOSITORY, "sender": SENDER}
 
 
 def event(folder: Path, name: str, payload: Any) -> dict[str, str]:

@@ -140,9 +140,14 @@ def test_a_comment_that_names_no_artifact_or_stage_says_how_to_write_it(tmp_path
     assert "/promote churn prod" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize(
-    "name", ["pull_request", "pull_request_target", "pull_request_review", "issue_comment", "release"]
-)
+@pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "workflow_run"])
+def test_P1_a_pull_request_gets_a_report_and_names_no_tag(tmp_path: Path, name: str) -> None:
+    asked = decide(payloads.event(tmp_path, name, payloads.pull_request()))
+    assert isinstance(asked, Act)
+    assert (asked.command, asked.ref) == (Command.REPORT, None)
+
+
+@pytest.mark.parametrize("name", ["pull_request_review", "issue_comment", "release"])
 def test_other_events_end_green(tmp_path: Path, name: str) -> None:
     assert isinstance(decide(payloads.event(tmp_path, name, payloads.pull_request())), Nothing)
 
