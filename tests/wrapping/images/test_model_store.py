@@ -216,3 +216,16 @@ def test_the_program_is_one_that_the_oldest_supported_python_reads() -> None:
     imported = {node.names[0].name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import)}
     imported |= {str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported <= sys.stdlib_module_names
+
+
+def test_an_image_whose_bundle_is_mounted_has_the_environment_and_the_server_alone(yard: Yard, bundle: Bundle) -> None:
+    made = yard.build(bundle, model=ModelPlace.MOUNTED)
+    whole = yard.build(bundle)
+    (image,), (other,) = made.images, whole.images
+    assert image.layers == other.layers[:2]
+    assert not [name for place in range(2) for name in members(made, place) if name.startswith("opt/tagboat/bundle")]
+    history = json.loads(image.config)["history"]
+    assert sum(1 for one in history if not one.get("empty_layer")) == len(
+        json.loads(image.config)["rootfs"]["diff_ids"]
+    )
+    assert made.inputs != whole.inputs
