@@ -86,6 +86,7 @@ class SlotRun:
                 if (reason := failed_before(before, draft)) and not self.orders.retry:
                     return self._stay_away_from(reason)
                 check_requests(self.deployer.refusal, self.settings.smoke, self.workspace.read_input)
+                self.workspace.witness.queued(draft)
                 bundle = prepare(self.workspace, wanted, self.journal)
                 release = msgspec.structs.replace(draft, bundle_digest=bundle.digest)
                 plan = self.deployer.plan(release, bundle)
@@ -169,6 +170,7 @@ class SlotRun:
 
     def _put_live(self, plan: Plan, lease: Lease | None) -> SlotVerdict:
         release = plan.release
+        self.workspace.witness.in_progress(release)
         try:
             for step in self.journal.follow(self.deployer.apply(plan)):
                 if lease is not None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from entrypoint.configuration.report_settings import Report
 from entrypoint.report.progress import Progress, Silence
 from entrypoint.report.verdict import Verdict
+from entrypoint.report.witness import Unwatched, Witness
 from entrypoint.saved_plan import SavedPlan
 
 
@@ -60,7 +62,8 @@ class Request:
     ``version``: what rollback goes back to, or None for the one verified before; the only one that is promoted.
     ``token`` authenticates fetches; never shown. ``saved``: the plan that is to be carried out as it stands, or
     refused. ``cache``: None means the user's cache folder. ``in_action``: inside the container Action, where nothing
-    outlives the step. ``run_url``: the run, for records.
+    outlives the step. ``run_url``: the run, for records. ``stories``: tell of each release what it brings.
+    ``witness``: makes whoever is shown the run on other pages, as ``report:`` says.
     """
 
     command: Command
@@ -88,6 +91,7 @@ class Request:
     run_url: str | None = None
     clock: Callable[[], float] = time.time
     progress: Progress = field(default_factory=Silence, repr=False)
+    witness: Callable[[Report], Witness] = field(default=lambda _: Unwatched(), repr=False)
 
 
 class Handle(Protocol):

@@ -43,7 +43,7 @@ def run(request: Request) -> Verdict:
         trigger = Trigger(tag=(request.ref or "").removeprefix("refs/tags/") or None)
         _announce(workspace, Verdict(failure=Failure.of(error), trigger=trigger))
         raise
-    return _announce(workspace, verdict)
+    return _announce(workspace, _shown(workspace, verdict))
 
 
 def deploy(workspace: Workspace) -> Verdict:
@@ -136,6 +136,7 @@ def bring_all(workspace: Workspace, slots: Sequence[Slot], tag: str | None = Non
         for slot in one_targets:
             with workspace.progress.section(str(slot)):
                 verdicts.append(SlotRun(workspace, slot, orders).bring())
+                workspace.witness.ended(verdicts[-1])
         return verdicts
 
     with ThreadPoolExecutor(max(1, len(by_target))) as runners:
@@ -155,6 +156,14 @@ def _newest(before: Sequence[SlotVerdict], after: Sequence[SlotVerdict]) -> list
     """Each slot's last verdict of the run: a promotion can come back to one that was in order before."""
     again = {(slot.artifact, slot.stage, slot.target) for slot in after}
     return [slot for slot in before if (slot.artifact, slot.stage, slot.target) not in again] + list(after)
+
+
+def _shown(workspace: Workspace, verdict: Verdict) -> Verdict:
+    """Let the witness finish; what it could not show is a warning of the verdict, and no more."""
+    problems = workspace.witness.finished(verdict)
+    for problem in problems:
+        workspace.progress.warn(problem)
+    return msgspec.structs.replace(verdict, warnings=(*verdict.warnings, *problems))
 
 
 def _announce(workspace: Workspace, verdict: Verdict) -> Verdict:

@@ -30,17 +30,19 @@ from entrypoint.registry.tagobjects import TagObject
 from entrypoint.registry.writing import Written
 from entrypoint.report.progress import Progress
 from entrypoint.report.verdict import Preflight, Problem, SlotVerdict, Trigger, Verdict
+from entrypoint.report.witness import Unwatched, Witness
 from entrypoint.request import Command, ConfigRef, Request
 
 
 class Workspace:
-    """One checkout and what tagboat.yaml makes of it."""
+    """One checkout and what tagboat.yaml makes of it. ``witness``: who is shown what becomes of each slot."""
 
     def __init__(self, request: Request, repository: Repository, source: Source, settings: Configuration) -> None:
         self.request = request
         self.repository = repository
         self.source = source
         self.configuration = settings
+        self.witness: Witness = Unwatched() if self.dry_run else request.witness(settings.report)
         self._began = time.monotonic()
         self._reading = threading.Lock()
         self._deployers: dict[str, Deployer] = {}

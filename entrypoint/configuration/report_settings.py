@@ -8,7 +8,29 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from deployers.settings import Settings
-from entrypoint.configuration.words import RepositoryPath, Text
+from entrypoint.configuration.words import RepositoryPath, StageName, Text
+
+PRODUCTION = frozenset({"prod", "production"})
+"""Stages that are production where nobody says so."""
+
+
+class Environment(Settings, frozen=True, kw_only=True):
+    """What GitHub calls a stage."""
+
+    name: Annotated[Text | None, Meta(description="The environment's name on GitHub. Default: the stage's.")] = None
+    production: Annotated[
+        bool | None,
+        Meta(description="Whether GitHub shows it as production. Default: where the stage is `prod` or `production`."),
+    ] = None
+    transient: Annotated[bool, Meta(description="Whether it will be gone one day, as a preview is.")] = False
+
+    def called(self, stage: str) -> str:
+        """The environment's name."""
+        return self.name or stage
+
+    def is_production(self, stage: str) -> bool:
+        """Whether it is one that users depend on."""
+        return stage in PRODUCTION if self.production is None else self.production
 
 
 class Report(Settings, frozen=True, kw_only=True):
@@ -30,6 +52,22 @@ class Report(Settings, frozen=True, kw_only=True):
     history: Annotated[
         int, Meta(ge=0, le=50, description="How many versions a plot of a metric's history goes back; 0 for no plots.")
     ] = 20
+    environments: Annotated[
+        Mapping[StageName, Environment], Meta(description="What GitHub calls single stages, in its deployments.")
+    ] = {}
+    deployments: Annotated[
+        bool, Meta(description="Show each release as a GitHub deployment; needs `deployments: write`.")
+    ] = True
+    checks: Annotated[
+        bool, Meta(description="Show each run's outcome as a check on the version's commit; needs `checks: write`.")
+    ] = True
+    failure_comments: Annotated[
+        bool,
+        Meta(
+            description="Tell the pull request that a version came from when its deployment fails; needs "
+            "`pull-requests: write`."
+        ),
+    ] = True
     plan: Annotated[
         bool,
         Meta(
@@ -37,3 +75,7 @@ class Report(Settings, frozen=True, kw_only=True):
             "report compares settings only."
         ),
     ] = True
+
+    def environment(self, stage: str) -> Environment:
+        """What GitHub calls a stage."""
+        return self.environments.get(stage, Environment())

@@ -61,7 +61,7 @@ def summary(verdict: Verdict, *, run_url: str | None = None, room: int = ROOM) -
     """The page, of at most ``room`` bytes (1,000 at least)."""
     ranked = sorted(verdict.slots, key=lambda slot: -slot.status.badness)
     page = [
-        render("summary/head.md.j2", verdict=verdict, headline=Markdown(_headline(verdict)), sign=SIGNS[verdict.status])
+        render("summary/head.md.j2", verdict=verdict, headline=Markdown(headline(verdict)), sign=SIGNS[verdict.status])
     ]
     for kept in (ROWS, 20, 5):
         table = render("summary/slots.md.j2", slots=ranked[:kept], more=len(ranked) - kept, signs=SIGNS)
@@ -81,7 +81,8 @@ def summary(verdict: Verdict, *, run_url: str | None = None, room: int = ROOM) -
     return _fitted(page, pieces, room, run_url)
 
 
-def _headline(verdict: Verdict) -> str:
+def headline(verdict: Verdict) -> str:
+    """What happened, in a few words of ours."""
     if verdict.dry_run and verdict.status is Status.UNCHANGED:
         return "Dry run: nothing was changed"
     if not verdict.slots and verdict.preflights and verdict.status is Status.UNCHANGED:
