@@ -21,17 +21,20 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from deployers.errors import TagboatError
+from entrypoint.configuration.report_settings import Report
 from entrypoint.errors import UsageError
 from entrypoint.github.events import TAGS, Act, Nothing, decide
 from entrypoint.github.inputs import Inputs, Task, read_inputs
 from entrypoint.github.log import ActionLog
 from entrypoint.github.ownership import give_back
 from entrypoint.github.runner import Runner
+from entrypoint.github.witness import OnGitHub
 from entrypoint.registry.git import find_root
 from entrypoint.report.annotations import remarks
 from entrypoint.report.outputs import outputs
 from entrypoint.report.summary import summary
 from entrypoint.report.verdict import Failure, Trigger, Verdict
+from entrypoint.report.witness import Unwatched, Witness
 from entrypoint.request import Command, Handle, Request
 
 if TYPE_CHECKING:
@@ -172,6 +175,8 @@ def _request(step: Surroundings, runner: Runner, inputs: Inputs, asked: Act) -> 
         run_url=run_url(step.environment),
         clock=step.clock,
         progress=ActionLog(runner),
+        stories=True,
+        witness=_witness(step.environment, inputs),
     )
 
 
@@ -204,6 +209,15 @@ def _asked(environment: Mapping[str, str], inputs: Inputs) -> Act | Nothing:
     if isinstance(asked, Act) and inputs.command is Task.PLAN:
         return Act(command=Command.PLAN, ref=asked.ref, tag_is_gone=asked.tag_is_gone, why=asked.why)
     return asked
+
+
+def _witness(environment: Mapping[str, str], inputs: Inputs) -> Callable[[Report], Witness]:
+    """Who shows the run on GitHub's pages: nobody without a token, or outside of a repository there."""
+    token, config = inputs.token, _config_path(inputs, environment)
+    if token is None or not environment.get("GITHUB_REPOSITORY"):
+        return lambda _: Unwatched()
+    url = run_url(environment)
+    return lambda settings: OnGitHub.of_step(settings, environment, token, config=config or "", run_url=url)
 
 
 def _pipeline() -> Handle:

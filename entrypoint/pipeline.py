@@ -7,6 +7,7 @@ place, and a run that was killed is finished by the next one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,19 @@ from typing import Any
 
 import msgspec
 
-from deployers.base import Action, Deployer, Health, Lease, Observation, Plan, Release, Revision, Slot, VerifiedRelease
+from deployers.base import (
+    Action,
+    Change,
+    Deployer,
+    Health,
+    Lease,
+    Observation,
+    Plan,
+    Release,
+    Revision,
+    Slot,
+    VerifiedRelease,
+)
 from deployers.errors import DegradedError, ReleaseFailedError, TagboatError
 from entrypoint.canary import CanaryRun
 from entrypoint.journal import Journal
@@ -170,6 +183,7 @@ class SlotRun:
 
     def _put_live(self, plan: Plan, lease: Lease | None) -> SlotVerdict:
         release = plan.release
+        changes = tuple(change for change in plan.changes if change.action is not Action.KEEP)
         self.workspace.witness.in_progress(release)
         try:
             for step in self.journal.follow(self.deployer.apply(plan)):
@@ -181,13 +195,14 @@ class SlotRun:
             observed = await_release(lambda: self.deployer.observe(self.slot), release.id, timeout=SWITCH_SECONDS)
             self._verify(release.id, Revision.LIVE)
         except ReleaseFailedError as error:
-            return self._way_back(release, error)
+            return self._way_back(release, error, changes)
         self.deployer.mark_verified(self.slot, release)
         if plan.unchanged:
             return self._ended(
                 *self._overtaken("is live already, and now verified"), release=release, observed=observed
             )
-        return self._ended(Status.LIVE, self._overtaken("")[1], release=release, observed=observed, changed=True)
+        reason = self._overtaken("")[1]
+        return self._ended(Status.LIVE, reason, release=release, observed=observed, changed=True, changes=changes)
 
     def _earn_traffic(self, lease: Lease | None) -> None:
         """Where the target is to try a release on a part of its clients first: not before there are any."""
@@ -205,7 +220,7 @@ class SlotRun:
             verify(lambda request: self.deployer.call(self.slot, request, revision), release_id, requests,
                    self.workspace.read_input)  # fmt: skip
 
-    def _way_back(self, release: Release, error: TagboatError) -> SlotVerdict:
+    def _way_back(self, release: Release, error: TagboatError, changes: Sequence[Change]) -> SlotVerdict:
         """The release did not pass: remember why, and serve the last verified one again."""
         diagnosis = "".join(f"\n{line}" for line in self.deployer.diagnose(self.slot))
         self.deployer.mark_failed(self.slot, release, error.message)
@@ -223,9 +238,11 @@ class SlotRun:
         failure = Failure(message=error.message + diagnosis, where=str(self.slot), hint=error.hint)
         if verified is None:
             return self._ended(Status.FAILED, f"{error.message}; nothing was live before, and nothing is now",
-                               release=release, failure=failure)  # fmt: skip
+                               release=release, failure=failure, changes=changes)  # fmt: skip
         reason = f"{error.message}; {verified.release.version} serves"
-        return self._ended(Status.ROLLED_BACK, reason, release=release, observed=observed, failure=failure)
+        return self._ended(
+            Status.ROLLED_BACK, reason, release=release, observed=observed, failure=failure, changes=changes
+        )
 
     def _go_back_to(self, verified: VerifiedRelease | None) -> Observation:
         for _ in self.journal.follow(self.deployer.rollback(self.slot)):
@@ -272,6 +289,7 @@ class SlotRun:
             commit=wanted.commit if wanted else None,
             tag=wanted.tag.name if wanted and wanted.tag else None,
             previous=before.release.version if before and before.release else None,
+            previous_commit=before.release.commit if before and before.release else None,
             release=release.id if release else observed.release_id if observed else None,
             seconds=self.journal.seconds,
             steps=tuple(self.journal.timings),

@@ -91,6 +91,7 @@ class Request:
     run_url: str | None = None
     clock: Callable[[], float] = time.time
     progress: Progress = field(default_factory=Silence, repr=False)
+    stories: bool = False
     witness: Callable[[Report], Witness] = field(default=lambda _: Unwatched(), repr=False)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from deployers.base import Health, Hold, Observation, Slot, TagRecord, VerifiedRelease
 from deployers.errors import ConfigurationError, DegradedError, ReleaseFailedError, TagboatError
 from entrypoint.journal import Journal
@@ -39,7 +41,7 @@ def roll_back(workspace: Workspace) -> Verdict:
         tag = workspace.assign(registry, artifact, version, stage).record
     else:
         _hold(workspace, slots, f"rolled back to {version}")
-    verdicts = [_go_back(workspace, slot, goal, tag) for slot, goal in goals.items()]
+    verdicts = [_told(workspace, _go_back(workspace, slot, goal, tag)) for slot, goal in goals.items()]
     trigger = Trigger(event="rollback", tag=tag.name if tag else None, artifact=artifact, version=version, stage=stage)
     return workspace.verdict(registry, verdicts, trigger)
 
@@ -56,7 +58,7 @@ def remove(workspace: Workspace) -> Verdict:
         while artifact in registry.artifacts and stage in registry.artifacts[artifact].stages:
             written = workspace.unassign(registry, artifact, stage)
             tag, registry = written.name, written.registry
-    verdicts = [_take_down(workspace, slot) for slot in slots]
+    verdicts = [_told(workspace, _take_down(workspace, slot)) for slot in slots]
     trigger = Trigger(event="remove", tag=tag, artifact=artifact, stage=stage)
     return workspace.verdict(registry, verdicts, trigger)
 
@@ -154,7 +156,13 @@ def _go_back(workspace: Workspace, slot: Slot, goal: VerifiedRelease | None, tag
             deployer.record_tag(slot, tag)
         return Status.LIVE, observed
 
-    return _carry_out(workspace, slot, act, version=goal.release.version)
+    verdict = _carry_out(workspace, slot, act, version=goal.release.version)
+    return msgspec.structs.replace(verdict, commit=goal.release.commit, tag=tag.name if tag else None)
+
+
+def _told(workspace: Workspace, verdict: SlotVerdict) -> SlotVerdict:
+    workspace.witness.ended(verdict)
+    return verdict
 
 
 def _take_down(workspace: Workspace, slot: Slot) -> SlotVerdict:
@@ -218,6 +226,7 @@ def _ended(
         reason=reason,
         version=version,
         previous=before.release.version if before and before.release else None,
+        previous_commit=before.release.commit if before and before.release else None,
         release=observed.release_id if observed else None,
         url=observed.url if observed else None,
         proved_by=observed.proved_by if observed else None,

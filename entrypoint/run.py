@@ -159,7 +159,11 @@ def _newest(before: Sequence[SlotVerdict], after: Sequence[SlotVerdict]) -> list
 
 
 def _shown(workspace: Workspace, verdict: Verdict) -> Verdict:
-    """Let the witness finish; what it could not show is a warning of the verdict, and no more."""
+    """Tell the stories, and let the witness finish; what it could not show is a warning of the verdict, and no more."""
+    if workspace.request.stories:
+        from entrypoint.story import with_stories
+
+        verdict = with_stories(workspace, verdict)
     problems = workspace.witness.finished(verdict)
     for problem in problems:
         workspace.progress.warn(problem)

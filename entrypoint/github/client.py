@@ -31,12 +31,12 @@ Thing = TypeVar("Thing")
 class Pace:
     """How fast GitHub is asked, in seconds.
 
-    ``between_writes``: GitHub asks for a second. ``pauses``: before a lost write is looked for and made again.
+    ``between_writes``: GitHub takes 80 a minute. ``pauses``: before a lost write is looked for and made again.
     ``backoff``: the first pause before a read is tried again, doubled each time, ``tries`` times. ``secondary``: where
     a secondary limit tells no time. ``longest``: a limit that ends later is an error. ``timeout``: of one answer.
     """
 
-    between_writes: float = 1.0
+    between_writes: float = 0.75
     pauses: tuple[float, ...] = (1.0, 4.0, 10.0)
     backoff: float = 0.5
     tries: int = 5

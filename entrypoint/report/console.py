@@ -45,7 +45,7 @@ def _lines(verdict: Verdict) -> Iterator[RenderableType]:
     if verdict.slots:
         yield _table(verdict)
     for slot in verdict.slots:
-        yield from _details(slot)
+        yield from _details(slot, changes=verdict.dry_run)
     for preflight in verdict.preflights:
         yield from _preflight(preflight)
     for promotion in verdict.promotions:
@@ -84,7 +84,7 @@ def _table(verdict: Verdict) -> RenderableType:
     return table
 
 
-def _details(slot: SlotVerdict) -> Iterator[RenderableType]:
+def _details(slot: SlotVerdict, *, changes: bool) -> Iterator[RenderableType]:
     from rich.text import Text
 
     if slot.reason and (not slot.status.good or slot.status in {Status.HELD, Status.SUPERSEDED}):
@@ -94,7 +94,7 @@ def _details(slot: SlotVerdict) -> Iterator[RenderableType]:
         yield Text(f"  {plain(slot.failure.hint, lines=True)}")
     for warning in slot.warnings:
         yield Text(f"warning: {plain(slot)}: {plain(warning)}", style="yellow")
-    for change in slot.changes:
+    for change in slot.changes if changes else ():
         yield Text(f"{change.action} {plain(change.object)}", style="bold")
         for line in change.diff.splitlines():
             style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")

@@ -96,7 +96,7 @@ def headline(verdict: Verdict) -> str:
 
 def _story(slot: SlotVerdict, verdict: Verdict) -> str:
     return render("summary/slot.md.j2", slot=slot, sign=SIGNS[slot.status], open=not slot.status.good,
-                  dry_run=verdict.dry_run)  # fmt: skip
+                  story=Markdown(slot.story), dry_run=verdict.dry_run)  # fmt: skip
 
 
 def _fitted(page: Sequence[str], pieces: Sequence[str], room: int, run_url: str | None) -> str:

@@ -107,6 +107,7 @@ class SlotVerdict(msgspec.Struct, frozen=True, kw_only=True):
     ``server`` or ``configuration`` (`deployers.base.Observation`). ``tag``: the event that won, full name.
     ``changes``: what a dry run would do; ``fingerprint``: the live state that it saw. ``failure``: the error that ended
     it; its exit code counts. ``known_before``: nothing was tried, since an earlier run failed in the same way.
+    ``previous_commit``: what ``previous`` was registered at. ``story``: Markdown of ours about what the release brings.
     """
 
     artifact: str
@@ -129,6 +130,8 @@ class SlotVerdict(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None
     failure: Failure | None = None
     known_before: bool = False
+    previous_commit: str | None = None
+    story: str = ""
 
     def __str__(self) -> str:
         return f"{self.artifact}#{self.stage} on {self.target}"
