@@ -34,7 +34,17 @@ def call(amazon: Amazon, endpoint: str, request: Request, clock: Callable[[], fl
 
     Raises `UnreachableError` when nothing answers, which is so for every path that SageMaker does not hand on.
     """
-    attributes = attributes_for(request)
+    return invoke(amazon, endpoint, request, attributes_for(request), clock)
+
+
+def invoke(
+    amazon: Amazon,
+    endpoint: str,
+    request: Request,
+    attributes: str = "",
+    clock: Callable[[], float] = time.monotonic,
+) -> Response:
+    """Send a request's body to any container; ``attributes``: custom attributes that go along."""
     began = clock()
     headers = {name.lower(): value for name, value in request.headers.items()}
     arguments: dict[str, Any] = {

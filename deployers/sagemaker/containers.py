@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from deployers.base import JSON, Release
+from deployers.sagemaker.provided import variables
 from deployers.sagemaker.settings import SagemakerSettings
 
 LONGEST_VALUE = 1024
@@ -23,8 +24,13 @@ def container(
 def environment(release: Release, settings: SagemakerSettings) -> dict[str, str]:
     """The server's variables: what the target adds, then who it is and how it behaves.
 
+    A container that is not ours is told which release it is too, though it asks for nothing of it: so no two releases
+    share a model, and each can be told from what AWS has.
+
     Raises `ConfigurationError` for settings that are longer than a variable may be.
     """
+    if settings.container is not None:
+        return {**settings.env, **variables(settings.container), "TAGBOAT_RELEASE": release.id}
     server = release.settings.get("server", {})
     found = {
         **settings.env,

@@ -38,18 +38,21 @@ from deployers.errors import CapabilityError, ReleaseFailedError, StalePlanError
 from deployers.rendering import Templates
 from deployers.runs import run_link
 from deployers.sagemaker import calling, containers, models, planning, records
-from deployers.sagemaker.api import Api
+from deployers.sagemaker.api import Api, Endpoint
+from deployers.sagemaker.archive import Layout
+from deployers.sagemaker.asking import Silent
 from deployers.sagemaker.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper
 from deployers.sagemaker.bucket import Bucket
 from deployers.sagemaker.diagnosis import explain
 from deployers.sagemaker.documents import Made, endpoint_name, made
-from deployers.sagemaker.looking import Look, look
+from deployers.sagemaker.looking import Look, Proof, look
 from deployers.sagemaker.objects import Objects
 from deployers.sagemaker.payloads import refusal
 from deployers.sagemaker.proving import ask_server
-from deployers.sagemaker.records import Records
+from deployers.sagemaker.records import Records, SlotRecord
 from deployers.sagemaker.rollout import Poller
 from deployers.sagemaker.settings import SagemakerSettings
+from deployers.sagemaker.tracing import trace
 from deployers.settings import expand
 from deployers.wrapping.bundle import Bundle
 
@@ -126,11 +129,23 @@ class SagemakerDeployer(Deployer):
         """What makes images."""
         if self.given_images is not None:
             return self.given_images
+        if self.settings.container is not None:
+            from deployers.sagemaker.provided import ProvidedImage
+            from deployers.sagemaker.repositories import finder
+            from deployers.wrapping.image import Registries
+
+            environment = self.surroundings.environment
+            return ProvidedImage(
+                self.settings.container,
+                connect=lambda: Registries(environment, find=finder(self.amazon, environment)),
+                where=f"targets.{self.target}.container.image",
+            )
         if self.settings.pushed is None:
             raise CapabilityError(
                 "no image is named",
                 where=f"targets.{self.target}.image",
-                hint="Set `image` to a repository of ECR, such as <account>.dkr.ecr.<region>.amazonaws.com/models.",
+                hint="Set `image` to a repository of ECR, such as <account>.dkr.ecr.<region>.amazonaws.com/models, or "
+                "`container` to an image of AWS's.",
             )
         # Imported here: what it takes to build is not needed to look.
         from deployers.sagemaker.images import registry_images
@@ -138,7 +153,7 @@ class SagemakerDeployer(Deployer):
         return registry_images(
             self.settings.pushed,
             self.surroundings,
-            inside=self.settings.model == "image",
+            inside=self.settings.place == "image",
             amazon=self.amazon,
             where=f"targets.{self.target}.image",
             key=self._signing_key,
@@ -178,7 +193,7 @@ class SagemakerDeployer(Deployer):
 
     def refusal(self, request: Request) -> str | None:
         """Why SageMaker would never hand the request on."""
-        return refusal(request, self.settings.kind)
+        return refusal(request, self.settings.kind, ours=self.settings.container is None)
 
     def call(self, slot: Slot, request: Request, revision: Revision = Revision.LIVE) -> Response:
         """Send a request by InvokeEndpoint, as clients do."""
@@ -186,7 +201,10 @@ class SagemakerDeployer(Deployer):
             raise UnreachableError(
                 "there is no candidate", where=str(slot), hint="SageMaker shifts the traffic itself: see `deployment`."
             )
-        return calling.call(self.amazon, endpoint_name(slot, self.settings), request)
+        name = endpoint_name(slot, self.settings)
+        if self.settings.container is not None:
+            return Silent(self.amazon, name, lambda: self._look(slot).proof).call(request)
+        return calling.call(self.amazon, name, request)
 
     def diagnose(self, slot: Slot) -> Sequence[str]:
         """What AWS says of the endpoint, and the last lines that its containers have written."""
@@ -300,13 +318,19 @@ class SagemakerDeployer(Deployer):
 
     def _made(self, release: Release, bundle: Bundle) -> Made:
         settings = self.settings
-        source = models.source(bundle, self._place(bundle), bucket=settings.bucket, prefix=settings.prefix)
+        source = models.source(
+            bundle, self._place(bundle), bucket=settings.bucket, prefix=settings.prefix, layout=self._layout
+        )
         image = self.images.reference(bundle)
         container = containers.container(release, settings, image=image, source=source)
         return made(release, container=container, settings=self.settings, templates=self.rendering)
 
     def _place(self, bundle: Bundle) -> models.Place:
-        return models.place_of(bundle, self.settings.model)
+        return models.place_of(bundle, self.settings.place, self._layout)
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout.OURS if self.settings.container is None else Layout.PROVIDED
 
     def _bring_model(self, bundle: Bundle) -> str:
         from deployers.wrapping.images.store import Store
@@ -317,10 +341,18 @@ class SagemakerDeployer(Deployer):
             objects=Objects(self.amazon, self.settings.bucket),
             prefix=self.settings.prefix,
             store=Store(self.surroundings.cache / "models"),
+            layout=self._layout,
         )
 
     def _look(self, slot: Slot) -> Look:
-        return look(self.api, self._records(slot), slot, lambda endpoint, _: ask_server(self.amazon, endpoint))
+        records = self._records(slot)
+
+        def prove(endpoint: Endpoint, _: SlotRecord) -> Proof:
+            if self.settings.container is not None:
+                return trace(self.api, records, endpoint)
+            return ask_server(self.amazon, endpoint)
+
+        return look(self.api, records, slot, prove)
 
     def _records(self, slot: Slot) -> Records:
         return Records(self.bucket, slot)

@@ -85,6 +85,21 @@ class Right(msgspec.Struct, frozen=True, kw_only=True):
         return made
 
 
+def _provided(settings: SagemakerSettings) -> bool:
+    """Whether the container is one that has yet to be named by its digest."""
+    return settings.container is not None and "@" not in settings.container.image
+
+
+def image_of_container(place: Place) -> list[str]:
+    """The repository of a container that is not ours; none where there is no such container, or no ECR."""
+    container = place.settings.container
+    found = ECR.fullmatch(container.image.partition("@")[0]) if container is not None else None
+    if found is None:
+        return []
+    name = found["path"].partition(":")[0]
+    return [f"arn:{place.partition}:ecr:{found['region']}:{found['account']}:repository/{name}"]
+
+
 def anything(_: Place) -> list[str]:
     """For the few actions that know no resource."""
     return ["*"]
@@ -92,7 +107,11 @@ def anything(_: Place) -> list[str]:
 
 def pushes_to_ecr(settings: SagemakerSettings) -> bool:
     """Whether images are pushed, and to ECR."""
-    return settings.pushed is not None and ECR.fullmatch(settings.pushed.repository) is not None
+    return (
+        settings.container is None
+        and settings.pushed is not None
+        and ECR.fullmatch(settings.pushed.repository) is not None
+    )
 
 
 RIGHTS: Sequence[Right] = (
@@ -105,7 +124,7 @@ RIGHTS: Sequence[Right] = (
         purpose="Models",
         actions=("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
         resources=lambda place: place.objects("models/*"),
-        needed=lambda settings: settings.model != "image",
+        needed=lambda settings: settings.place != "image",
     ),
     Right(
         purpose="Find",
@@ -149,7 +168,13 @@ RIGHTS: Sequence[Right] = (
         purpose="LogInToTheRegistry",
         actions=("ecr:GetAuthorizationToken",),
         resources=anything,
-        needed=pushes_to_ecr,
+        needed=lambda settings: pushes_to_ecr(settings) or _provided(settings),
+    ),
+    Right(
+        purpose="NameTheContainer",
+        actions=("ecr:BatchGetImage",),
+        resources=image_of_container,
+        needed=_provided,
     ),
     Right(
         purpose="Push",

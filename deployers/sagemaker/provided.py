@@ -8,18 +8,23 @@ release in its answers: what is served is proved by `deployers.sagemaker.tracing
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
 from deployers.errors import ConfigurationError
 from deployers.settings import Settings
-from deployers.wrapping.bundle import Bundle
-from deployers.wrapping.image import Registries
-from deployers.wrapping.images import names as image_names
+
+if TYPE_CHECKING:
+    from deployers.wrapping.bundle import Bundle
+    from deployers.wrapping.image import Registries
 
 CODE = "/opt/ml/model/code"
 """Where the containers of SageMaker's own toolkits find ``code/`` of the archive."""
+
+
+Program = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\.py\Z", max_length=100)]
+"""A script's name, without a folder."""
 
 
 class Container(Settings, frozen=True, kw_only=True):
@@ -33,11 +38,8 @@ class Container(Settings, frozen=True, kw_only=True):
         ),
     ]
     program: Annotated[
-        str | None,
-        Meta(
-            pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\.py\Z",
-            description="The script in `code/` of the model that loads and asks it, such as `inference.py`.",
-        ),
+        Program | None,
+        Meta(description="The script in `code/` of the model that loads and asks it, such as `inference.py`."),
     ] = None
 
 
@@ -59,6 +61,9 @@ class ProvidedImage:
 
     def reference(self, _: Bundle) -> str:
         """The image by its digest. Raises `ConfigurationError` where there is none of that name."""
+        # Imported here: settings are read where no image is spoken of.
+        from deployers.wrapping.images import names as image_names
+
         if self._pinned is None:
             name = image_names.parse(self.container.image, where=self.where)
             found = name.digest

@@ -39,27 +39,39 @@ def remarks(settings: SagemakerSettings) -> Iterator[Remark]:
 
 
 def _repository(settings: SagemakerSettings) -> Iterator[Remark]:
-    image = settings.pushed
-    if image is None or VARIABLE.search(image.repository):
+    image, container = settings.pushed, settings.container
+    if container is None and image is None:
+        yield Remark(
+            "image",
+            "neither `image` nor `container` says what serves the model",
+            "Set `image` to a repository of ECR, or `container` to an image of AWS's.",
+        )
         return
-    found = ECR.fullmatch(image.repository)
+    key = "image.repository" if container is None else "container.image"
+    named = container.image if container is not None else image.repository if image is not None else ""
+    if container is not None and image is not None:
+        yield Remark("container", "there are an `image` and a `container`, and one serves", "Leave one of them away.")
+    if VARIABLE.search(named):
+        return
+    found = ECR.fullmatch(named)
     if found is None:
-        if not image.plain_http:
-            yield Remark(
-                "image.repository",
-                f"SageMaker pulls images from Amazon ECR, and {image.repository} is elsewhere",
-                "Use ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME, in the target's region.",
-            )
+        yield Remark(
+            key,
+            f"SageMaker pulls images from Amazon ECR, and {named} is elsewhere",
+            "Use ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME, in the target's region; another registry must be one that "
+            "a VPC of yours reaches, by a template of your own.",
+            wrong=False,
+        )
         return
     region = settings.region
     if region and not VARIABLE.search(region) and found["region"] != region:
         yield Remark(
-            "image.repository",
+            key,
             f"it is in {found['region']}, and SageMaker pulls from its own region alone, which is {region}",
             f"Use a repository in {region}.",
         )
     account = settings.role.split(":")[4]
-    if found["account"] != account:
+    if container is None and found["account"] != account:
         yield Remark(
             "image.repository",
             f"it belongs to the account {found['account']}, and the execution role to {account}",

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from deployers.errors import ConfigurationError
-from deployers.sagemaker.iam import VERSION, Policy, place_of, pushes_to_ecr
+from deployers.sagemaker.iam import VERSION, Policy, image_of_container, place_of
 from deployers.sagemaker.settings import SagemakerSettings
 
 OIDC = "token.actions.githubusercontent.com"
@@ -78,7 +78,7 @@ def running(target: str, settings: SagemakerSettings, region: str) -> Policy:
             "Condition": {"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "AWS/SageMaker"]}},
         },
     ]
-    if settings.model != "image":
+    if settings.place != "image":
         statements += [
             {"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": place.objects("models/*")},
             {
@@ -89,14 +89,15 @@ def running(target: str, settings: SagemakerSettings, region: str) -> Policy:
                 "Condition": {"StringLikeIfExists": {"s3:prefix": [f"{settings.prefix}/models/*"]}},
             },
         ]
-    if pushes_to_ecr(settings):
+    images = place.repositories() if settings.container is None else image_of_container(place)
+    if images:
         statements += [
             {"Sid": "LogIn", "Effect": "Allow", "Action": ["ecr:GetAuthorizationToken"], "Resource": ["*"]},
             {
                 "Sid": "Pull",
                 "Effect": "Allow",
                 "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-                "Resource": place.repositories(),
+                "Resource": images,
             },
         ]
     return {"Version": VERSION, "Statement": statements}

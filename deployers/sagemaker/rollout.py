@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from deployers.base import Step
 from deployers.errors import ReleaseFailedError, UnreachableError
 from deployers.sagemaker.api import Api, Endpoint
+from deployers.sagemaker.reasons import advice
 
 STEP = "rollout"
 
@@ -109,9 +110,9 @@ def failure(seen: Endpoint, config: str) -> ReleaseFailedError:
         return ReleaseFailedError(
             f"AWS went back to the config {seen.config} by itself{_because(seen)}",
             where=where,
-            hint="The old release serves. Mend what the reason says, and deploy again.",
+            hint=f"The old release serves. {advice(seen.reason)}",
         )
-    advice = {
+    hints = {
         "Failed": "A failed endpoint serves nothing and can only be deleted, which the next run does.",
         "OutOfService": "It takes no requests. Look at its instances and limits in the AWS console; deploying again "
         "updates it.",
@@ -121,7 +122,7 @@ def failure(seen: Endpoint, config: str) -> ReleaseFailedError:
     return ReleaseFailedError(
         f"it is {seen.status}{_because(seen)}",
         where=where,
-        hint=advice.get(seen.status, "Look at the endpoint in the AWS console."),
+        hint=f"{advice(seen.reason)} {hints.get(seen.status, '')}".rstrip(),
     )
 
 

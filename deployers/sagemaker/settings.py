@@ -21,6 +21,7 @@ from deployers.sagemaker.options import (
     Watch,
 )
 from deployers.sagemaker.payloads import EndpointKind
+from deployers.sagemaker.provided import Container
 from deployers.sagemaker.remarks import remarks
 from deployers.settings import Connection, Remark, Secret, Settings
 
@@ -108,11 +109,14 @@ class SagemakerSettings(Settings, frozen=True, kw_only=True):
         str | Image | None,
         Meta(description="The model's image; where only its `repository` is to be said, that alone will do."),
     ] = None
+    container: Annotated[
+        Container | None, Meta(description="A container that is not Tagboat's server, instead of `image`.")
+    ] = None
     model: Annotated[
         Literal["image", "archive", "s3"],
         Meta(
-            description="Where the model's files are: in the image, in a `model.tar.gz` of the bucket, or there file "
-            "by file (for what is too large to be unpacked)."
+            description="Where the model's files are: in the image, in a `model.tar.gz` of the bucket (so too where "
+            "there is a `container`), or there file by file (for what is too large to be unpacked)."
         ),
     ] = "image"
     prefix: Annotated[Prefix, Meta(description="Where in the bucket.")] = "tagboat"
@@ -181,3 +185,8 @@ class SagemakerSettings(Settings, frozen=True, kw_only=True):
     def pushed(self) -> Image | None:
         """The model's image, whichever way it was written."""
         return Image(repository=self.image) if isinstance(self.image, str) else self.image
+
+    @property
+    def place(self) -> Literal["image", "archive", "s3"]:
+        """Where the model's files are: an image that is somebody else's has none."""
+        return "archive" if self.container is not None and self.model == "image" else self.model

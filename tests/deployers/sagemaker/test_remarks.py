@@ -7,6 +7,7 @@ from deployers.sagemaker.settings import SagemakerSettings
 
 ACCOUNT = "123456789012"
 REPOSITORY = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/models"
+AWS_IMAGE = "763104351884.dkr.ecr.eu-central-1.amazonaws.com/pytorch-inference:2.6.0-cpu-py312"
 GIVEN = {
     "bucket": "acme-models",
     "role": f"arn:aws:iam::{ACCOUNT}:role/execution",
@@ -22,6 +23,7 @@ def remarked(**more):
 def test_of_settings_that_fit_nothing_is_said():
     assert remarked() == ()
     assert remarked(region="${env:WHERE}", image="${env:REGISTRY}/models") == ()
+    assert remarked(image=None, container={"image": AWS_IMAGE}) == ()
     arm = {"repository": REPOSITORY, "platform": "linux/arm64"}
     assert remarked(image=arm, **{"instance-type": "ml.c7g.xlarge"}) == ()
     assert remarked(env={"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}) == ()
@@ -30,7 +32,10 @@ def test_of_settings_that_fit_nothing_is_said():
 @pytest.mark.parametrize(
     ("more", "key", "wrong"),
     [
-        ({"image": "ghcr.io/acme/models"}, "image.repository", True),
+        ({"image": "ghcr.io/acme/models"}, "image.repository", False),
+        ({"image": None}, "image", True),
+        ({"container": {"image": AWS_IMAGE}}, "container", True),
+        ({"image": None, "container": {"image": AWS_IMAGE.replace("central", "south")}}, "container.image", True),
         ({"region": "eu-west-1"}, "image.repository", True),
         ({"role": "arn:aws:iam::999999999999:role/execution"}, "image.repository", False),
         ({"instance-type": "ml.m7g.large"}, "image.platform", True),
