@@ -7,6 +7,7 @@ test's on the path.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -67,8 +68,8 @@ class TellingShelf(ShelfDeployer):
 
 
 @pytest.fixture
-def shelves(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`deployer: shelf` and `deployer: telling` are installed."""
+def shelves(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`deployer: shelf` and `deployer: telling` are installed; gives the folder on the path."""
     site = tmp_path_factory.mktemp("site")
     folder = site / "shelves-1.0.dist-info"
     folder.mkdir()
@@ -77,3 +78,4 @@ def shelves(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
         "[tagboat.deployers]\nshelf = tests.conformance.shelf:ShelfDeployer\ntelling = tests.shelves:TellingShelf\n"
     )
     monkeypatch.syspath_prepend(str(site))
+    return site
