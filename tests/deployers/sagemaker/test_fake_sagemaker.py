@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from botocore.exceptions import WaiterError
 
 from tests.deployers.sagemaker.calls import config, looked, model, newer, refusal, serving, statuses
 from tests.fakes.sagemaker import Script
@@ -124,6 +125,21 @@ def test_an_update_may_end_in_any_of_the_bad_ways(aws, sagemaker, status):
     sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="d")
     assert statuses(sagemaker, 2) == ["Updating", status]
     assert looked(sagemaker)["FailureReason"] == "out of luck"
+
+
+def test_the_waiter_of_botocore_takes_a_way_back_for_success_and_waits_for_what_never_comes(aws, sagemaker):
+    """Why the deployer has a poller of its own."""
+    waiter, at_once = sagemaker.get_waiter("endpoint_in_service"), {"Delay": 0, "MaxAttempts": 9}
+    serving(aws, sagemaker)
+    newer(aws, sagemaker)
+    aws.sagemaker.end("e", "RollingBack", "the new one did not do")
+    sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="d")
+    waiter.wait(EndpointName="e", WaiterConfig=at_once)
+    assert looked(sagemaker)["EndpointConfigName"] == "c"
+    aws.sagemaker.end("e", "UpdateRollbackFailed", "and the way back neither")
+    sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="d")
+    with pytest.raises(WaiterError, match="Max attempts exceeded"):
+        waiter.wait(EndpointName="e", WaiterConfig=at_once)
 
 
 def test_maintenance_forbids_changes_while_it_lasts(aws, sagemaker, runtime):

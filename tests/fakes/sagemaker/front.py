@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import sys
 import threading
 import traceback
 import urllib.parse
@@ -34,8 +35,7 @@ class Front:
         self.calls: list[Call] = []
         self.conditional = threading.Lock()
         handler = type("_Handler", (Handler,), {"front": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), handler)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
 
     def __enter__(self) -> Self:
@@ -51,6 +51,17 @@ class Front:
     def address(self) -> str:
         """Where clients send everything."""
         return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
+class Server(ThreadingHTTPServer):
+    """One that says nothing of clients that go away."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Tell of all other errors."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -12,8 +12,13 @@ from typing import Any
 import regex
 from botocore import loaders, model
 
-JAVA = ((r"\z", r"\Z"), (r"\p{ASCII}", r"\x00-\x7f"), (r"\p{Print}", r"\x20-\x7e"), (r"\p{Graph}", r"\x21-\x7e"))
-"""Classes of Java's regular expressions that Python's have not, all met inside brackets or alone."""
+JAVA = (
+    (r"\z", r"\Z"),
+    (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010ffff"),
+    (r"[\p{Print}]", r"[\x20-\x7e]"),
+    (r"\p{ASCII}", r"[\x00-\x7f]"),
+)
+"""What Java's regular expressions say otherwise than Python's, as far as service models use it."""
 
 
 class Misuse(ValueError):
@@ -140,15 +145,15 @@ def _text(shape: model.Shape, value: str, path: str) -> Iterator[str]:
     if shape.enum and value not in shape.enum:
         yield refused(value, path, f"Member must satisfy enum value set: [{', '.join(shape.enum)}]")
     pattern = shape.metadata.get("pattern")
-    if pattern and not _compiled(pattern).fullmatch(value):
+    if pattern and not compiled(pattern).fullmatch(value):
         yield refused(value, path, f"Member must satisfy regular expression pattern: {pattern}")
 
 
 @functools.cache
-def _compiled(pattern: str) -> Any:
+def compiled(pattern: str) -> Any:
     """A pattern of the model, which is Java's, for Python."""
     for java, python in JAVA:
-        pattern = pattern.replace(f"[{java}]", f"[{python}]").replace(java, python if java == r"\z" else f"[{python}]")
+        pattern = pattern.replace(java, python)
     return regex.compile(pattern)
 
 
