@@ -148,12 +148,7 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
     def _apply(self, document: Document, yields: frozenset[str]) -> None:
         kind = Kind(document["apiVersion"], document["kind"])
         live = self.api.get(kind, document["metadata"]["name"])
-        if live is not None and not is_ours(live, self.slot):
-            raise ReleaseFailedError(
-                "an object of that name is there, and it is not ours",
-                where=str(Reference.of(document)),
-                hint="Rename or remove it, or use another namespace; Tagboat takes over nothing that it did not make.",
-            )
+        check_ours(live, self.slot)
         scaling.hand_over(self.api, live, document)
         self.api.apply(document, force=self.force, yielding=yields)
 
@@ -162,6 +157,16 @@ class Slotkeeper(msgspec.Struct, frozen=True, kw_only=True):
             live = self.api.get(Kind(each.api_version, each.kind), each.name)
             if live is not None and is_ours(live, self.slot) and each.kind != "Namespace":
                 self.api.delete(live)
+
+
+def check_ours(live: Document | None, slot: Slot) -> None:
+    """Raise `ReleaseFailedError` where an object is there already, and somebody else's."""
+    if live is not None and not is_ours(live, slot):
+        raise ReleaseFailedError(
+            "an object of that name is there, and it is not ours",
+            where=str(Reference.of(live)),
+            hint="Rename or remove it, or use another namespace; Tagboat takes over nothing that it did not make.",
+        )
 
 
 def is_ours(document: Document, slot: Slot) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from deployers.base import Action, Change
 from deployers.kubernetes import diffing, scaling
 from deployers.kubernetes.api import Api, Kind
-from deployers.kubernetes.bringing import is_ours
+from deployers.kubernetes.bringing import check_ours, is_ours
 from deployers.kubernetes.looking import Look
 from deployers.kubernetes.manifests import Manifests
 from deployers.kubernetes.records import Reference, SlotRecord
@@ -14,13 +14,15 @@ from deployers.kubernetes.records import Reference, SlotRecord
 def changes(api: Api, seen: Look, made: Manifests, *, force: bool) -> list[Change]:
     """The changes that bring what was seen to what was made.
 
-    Raises `ConflictError` for fields of others (unless ``force``), `RefusedError` for what the server does not admit.
+    Raises `ConflictError` for fields of others (unless ``force``), `ReleaseFailedError` for objects of others,
+    `RefusedError` for what the server does not admit.
     """
     record = seen.record or SlotRecord(slot=seen.slot)
     yields = scaling.yielding(record.inventory)
     found = []
     for document in made.lasting():
         live = api.get(Kind(document["apiVersion"], document["kind"]), document["metadata"]["name"])
+        check_ours(live, seen.slot)
         asked = scaling.as_it_will_be(live, document)
         planned = api.apply(asked, dry_run=True, force=force, yielding=yields)
         found.append(diffing.change(live, planned, document))

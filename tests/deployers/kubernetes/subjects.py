@@ -103,7 +103,7 @@ class ClusterSubject(Subject):
     def fetch(self, path, method="GET", body=None):
         """A request with the kubeconfig's own credentials; headers and body. Raises `LookupError` for a refusal."""
         client = client_of(self.kubeconfig)
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/merge-patch+json" if method == "PATCH" else "application/json"}
         client.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
         answer = client.rest_client.pool_manager.request(
             method, client.configuration.host + path, body=body, headers=headers, timeout=10, retries=False

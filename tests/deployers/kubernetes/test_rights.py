@@ -64,7 +64,7 @@ def live(subject, version):
     slot = subject.slot()
     deployer = subject.deployer()
     with deployer.lease(slot) as lease:
-        lease._renew()
+        lease.renewal._renew()
         release, bundle = subject.release(slot, version)
         for step in deployer.apply(deployer.plan(release, bundle)):
             if step.candidate and deployer.canary is not None and deployer.observe(slot).release is not None:

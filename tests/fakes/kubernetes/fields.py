@@ -136,6 +136,11 @@ class Manager:
         self.version = version
         self.sub = sub
 
+    def shown(self) -> str:
+        """As a conflict names it: its version only where it did not apply."""
+        name = f'"{self.name}"' + (f' with subresource "{self.sub}"' if self.sub else "")
+        return name if self.operation == "Apply" else f"{name} using {self.version}"
+
     def document(self) -> dict[str, Any]:
         """As the API shows it."""
         tree: dict[str, Any] = {}

@@ -41,8 +41,8 @@ MORE = (
     Resource("", "v1", "nodes", "Node", namespaced=False),
     Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False),
 )
-STAYS = {"kube-root-ca.crt", "default"}
-"""Objects that the control plane gives to every namespace."""
+STAYS = re.compile(r"default|.*-ca\.crt")
+"""Names of the objects that the control plane gives to every namespace."""
 
 
 class RealCluster(Cluster):
@@ -103,7 +103,7 @@ class RealCluster(Cluster):
     def clear(self) -> None:
         """Leave nothing in the namespace, and wait until what controllers do about it is done."""
         for _ in waiting(60):
-            left = [key for key in self.store.objects if key.name not in STAYS and key.resource != "events"]
+            left = [key for key in self.store.objects if not STAYS.fullmatch(key.name) and key.resource != "events"]
             if not left:
                 return
             for key in left:

@@ -103,8 +103,10 @@ class Machinery:
                 fresh = merge_patched(live, {"spec": {"replicas": body["spec"]["replicas"]}})
             elif "strategic" in kind:
                 fresh = self.fields.merged(live, body, self.schemas.root(live))
-            else:
+            elif "merge-patch" in kind:
                 fresh = merge_patched(live, body)
+            else:
+                raise ApiError(415, "UnsupportedMediaType", "the body of the request was in an unknown format")
             return self.update(resource, key, live, fresh, options, sub)
 
     def update(
@@ -190,11 +192,18 @@ class Machinery:
                 other.fields -= contested
             for path in [] if force else sorted(contested):
                 causes.append({"reason": "FieldManagerConflict", "field": shown(path),
-                               "message": f'conflict with "{other.name}" using {other.version}'})  # fmt: skip
+                               "message": f"conflict with {other.shown()}"})  # fmt: skip
+        if len(causes) == 1:
+            message = f"Apply failed with 1 conflict: {causes[0]['message']}: {causes[0]['field']}"
+            raise ApiError(409, "Conflict", message, tuple(causes))
         if causes:
-            listed = "\n".join(f"{cause['message']}:\n- {cause['field']}" for cause in causes)
-            count = f"{len(causes)} conflict{'' if len(causes) == 1 else 's'}"
-            raise ApiError(409, "Conflict", f"Apply failed with {count}: {listed}", tuple(causes))
+            by_manager: dict[str, list[str]] = {}
+            for cause in causes:
+                by_manager.setdefault(cause["message"].removeprefix("conflict "), []).append(f"- {cause['field']}")
+            listed = "\n".join(
+                "\n".join([f"conflicts {manager}:", *paths]) for manager, paths in sorted(by_manager.items())
+            )
+            raise ApiError(409, "Conflict", f"Apply failed with {len(causes)} conflicts: {listed}", tuple(causes))
 
     def write(self, key: Key, document: Document, managers: list[Manager], options: Options) -> Document:
         """Put it into the store, or in a dry run only say what would be there."""
