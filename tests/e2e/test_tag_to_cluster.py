@@ -1,12 +1,14 @@
 """The main job on a cluster: a registry tag, and pods of an image that a registry holds serve it, verified.
 
 Git, DVC, GTO's tags, the wrapping, the image and its registry are real; the cluster is the fake one, whose pods answer
-by a script, since nothing can run them here.
+by a script, since nothing can run them here. TAGBOAT_TEST_KUBECONFIG names a real one to use instead, but for its nodes.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.world import World
-from tests.fakes.kubernetes import Cluster, Script
+from tests.fakes.kubernetes import Cluster, Script, cluster_of
 from tests.wrapping.images import parts
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
@@ -25,6 +27,8 @@ targets:
   cluster:
     deployer: kubernetes
     namespace: models
+    node-selector: {nodes}
+    tolerations: {stands}
     replicas: 2
     image: {{repository: {host}/models, base-image: "{base}", plain-http: true}}
 stages:
@@ -62,7 +66,7 @@ def base(registry: parts.RealRegistry, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with Cluster(hurry=20.0) as running:
+    with cluster_of(os.environ, hurry=20.0) as running:
         running.servers.scripts["models/iris"] = answering("virginica")
         yield running
 
@@ -73,7 +77,9 @@ def world(
 ) -> World:
     """A repository whose stage `dev` is on the cluster, with v0.1.0 assigned to it."""
     folder = tmp_path_factory.mktemp("world")
-    made = World(folder, cache, CONFIGURATION.format(host=registry.host, base=base))
+    nodes = json.dumps(cluster.pod_settings.get("node-selector", {}))
+    stands = json.dumps(cluster.pod_settings.get("tolerations", []))
+    made = World(folder, cache, CONFIGURATION.format(host=registry.host, base=base, nodes=nodes, stands=stands))
     made.environment["KUBECONFIG"] = str(cluster.kubeconfig(folder))
     made.register("v0.1.0", seed=1, stage="dev")
     return made
@@ -192,4 +198,8 @@ def test_a_removal_unassigns_and_leaves_nothing_behind(world: World, live: dict[
     written = removed.out["event"]["tag"]
     assert written in world.run("git", "ls-remote", "--tags", "origin")
     kinds = [(each.group, each.plural) for each in cluster.resources if each.namespaced and each.plural != "events"]
-    assert [found for kind in kinds for found in objects(cluster, *kind)] == []
+    # A real cluster's garbage collector takes a moment for what the deployments owned.
+    deadline = time.monotonic() + 30
+    while (left := [found for kind in kinds for found in objects(cluster, *kind)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []

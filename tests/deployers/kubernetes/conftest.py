@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployers.kubernetes.subjects import REAL_CLUSTER, REAL_IMAGE, ClusterSubject
-from tests.fakes.kubernetes import Cluster, RealCluster, Script
+from tests.deployers.kubernetes.subjects import REAL_IMAGE, ClusterSubject
+from tests.fakes.kubernetes import REAL_CLUSTER, Script, cluster_of
 
 
 @pytest.fixture
 def cluster():
-    given = os.environ.get(REAL_CLUSTER)
-    with Cluster(hurry=20.0) if given is None else RealCluster(Path(given), hurry=20.0) as cluster:
+    with cluster_of(os.environ, hurry=20.0) as cluster:
         cluster.servers.scripts["broken"] = Script(kind="crash", log="loading\nValueError: no such column\n")
         yield cluster
 

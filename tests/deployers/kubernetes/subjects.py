@@ -16,7 +16,6 @@ from deployers.kubernetes.deployer import KubernetesDeployer
 from deployers.kubernetes.settings import KubernetesSettings
 from deployers.wrapping.bundle import Bundle
 
-REAL_CLUSTER = "TAGBOAT_TEST_KUBECONFIG"
 REAL_IMAGE = "TAGBOAT_TEST_IMAGE"
 """An image that the real cluster can pull, as `tagboat image` makes it, by its digest."""
 

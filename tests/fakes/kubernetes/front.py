@@ -15,6 +15,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +29,7 @@ from tests.fakes.kubernetes.server import PATH, Cluster, Fault, Handler, matches
 from tests.fakes.kubernetes.store import Document, Key, now
 from tests.fakes.kubernetes.upstream import ApiStore, Upstream
 
+REAL_CLUSTER = "TAGBOAT_TEST_KUBECONFIG"
 NAMESPACE = "models"
 MARK = "tagboat.dev/test"
 BEAT = 10.0
@@ -122,6 +124,12 @@ class RealCluster(Cluster):
             and "deletionTimestamp" not in pod["metadata"]
             and matches_all(pod["metadata"].get("labels", {}), wanted)
         ]
+
+
+def cluster_of(environment: Mapping[str, str], *, hurry: float = 1.0) -> Cluster:
+    """The cluster that tests are to use: a real one where TAGBOAT_TEST_KUBECONFIG names it, else a fake one."""
+    given = environment.get(REAL_CLUSTER)
+    return Cluster(hurry=hurry) if given is None else RealCluster(Path(given), hurry=hurry)
 
 
 def definition(resource: Resource) -> Document:
