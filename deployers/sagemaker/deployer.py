@@ -40,14 +40,14 @@ from deployers.runs import run_link
 from deployers.sagemaker import calling, containers, models, planning, records
 from deployers.sagemaker.api import Api, Endpoint
 from deployers.sagemaker.archive import Layout
-from deployers.sagemaker.asking import Silent
+from deployers.sagemaker.asking import Silent, is_silent
 from deployers.sagemaker.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper
 from deployers.sagemaker.bucket import Bucket
 from deployers.sagemaker.diagnosis import explain
 from deployers.sagemaker.documents import Made, endpoint_name, made
 from deployers.sagemaker.looking import Look, Proof, look
 from deployers.sagemaker.objects import Objects
-from deployers.sagemaker.payloads import refusal
+from deployers.sagemaker.payloads import EndpointKind, refusal
 from deployers.sagemaker.proving import ask_server
 from deployers.sagemaker.records import Records, SlotRecord
 from deployers.sagemaker.rollout import Poller
@@ -70,7 +70,6 @@ LEASE_DURATION = 60.0
 class SagemakerDeployer(Deployer):
     """Serves each slot by an endpoint of its own; keeps its records in a bucket."""
 
-    capabilities = Capabilities()
     settings_type: ClassVar[type[msgspec.Struct]] = SagemakerSettings
 
     def __init__(
@@ -89,6 +88,10 @@ class SagemakerDeployer(Deployer):
         assert isinstance(settings, SagemakerSettings)  # noqa: S101 - made by settings_type
         self.target = target
         self.settings = settings
+        later = settings.kind is EndpointKind.ASYNCHRONOUS
+        self.capabilities = Capabilities(
+            synchronous=not later, scale_to_zero=settings.kind is not EndpointKind.REAL_TIME
+        )
         self.surroundings = surroundings
         self.given_amazon = amazon
         self.given_images = images
@@ -202,8 +205,9 @@ class SagemakerDeployer(Deployer):
                 "there is no candidate", where=str(slot), hint="SageMaker shifts the traffic itself: see `deployment`."
             )
         name = endpoint_name(slot, self.settings)
-        if self.settings.container is not None:
-            return Silent(self.amazon, name, lambda: self._look(slot).proof).call(request)
+        if is_silent(self.settings):
+            way = Silent(self.settings, self.bucket, name, lambda: self._look(slot).proof, self.monotonic, self.sleep)
+            return way.call(request)
         return calling.call(self.amazon, name, request)
 
     def diagnose(self, slot: Slot) -> Sequence[str]:
@@ -348,7 +352,7 @@ class SagemakerDeployer(Deployer):
         records = self._records(slot)
 
         def prove(endpoint: Endpoint, _: SlotRecord) -> Proof:
-            if self.settings.container is not None:
+            if is_silent(self.settings):
                 return trace(self.api, records, endpoint)
             return ask_server(self.amazon, endpoint)
 
