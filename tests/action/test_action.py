@@ -15,8 +15,11 @@ import pytest
 
 from deployers.errors import RefusedError, TagboatError, UnreachableError
 from entrypoint.action import INTERRUPTED, own_cache, prepare_container, run
+from entrypoint.configuration.report_settings import Report
 from entrypoint.github.ownership import give_back
+from entrypoint.github.witness import OnGitHub
 from entrypoint.report.verdict import SlotVerdict, Status, Trigger, Verdict
+from entrypoint.report.witness import Unwatched
 from entrypoint.request import Command, ConfigRef, Request
 from tests.fakes.runner import FakeRunner
 from tests.github import payloads
@@ -83,6 +86,19 @@ def test_a_pushed_tag_becomes_one_request_and_every_face_tells_of_it(
     assert fake.outputs()["status"] == "live"
     assert "## 🚀 Live" in fake.summary_file.read_text()
     assert "churn#prod on eu: v1.4.0: live" in fake.log.getvalue()
+
+
+def test_githubs_pages_are_shown_the_run_where_there_is_a_token(fake: FakeRunner, step: Callable[..., int]) -> None:
+    stub = Stub()
+    step(stub, "push", TAG, token="ghs_secret", config="ml/tagboat.yaml")
+    assert isinstance(stub.request.witness(Report()), OnGitHub)
+    assert stub.request.stories
+
+
+def test_without_a_token_nobody_is_shown_anything(fake: FakeRunner, step: Callable[..., int]) -> None:
+    stub = Stub()
+    step(stub, "push", TAG)
+    assert isinstance(stub.request.witness(Report()), Unwatched)
 
 
 def test_what_the_run_does_not_need_is_not_handed_on(step: Callable[..., int]) -> None:

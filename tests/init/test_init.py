@@ -192,7 +192,7 @@ def test_at_a_terminal_it_asks_for_target_and_stages(repository):
     _, err = process.communicate(timeout=60)
     os.close(leader)
     assert process.returncode == 0, err
-    assert b"Where to (kubernetes, local) [local]" in err
+    assert b"Where to (kubernetes, local, sagemaker) [local]" in err
     assert b"Your name for the target [here]" in err
     assert list(load(repository).targets) == ["mine"]
     assert list(load(repository).stages) == ["staging", "prod"]
