@@ -163,6 +163,7 @@ def _request(step: Surroundings, runner: Runner, inputs: Inputs, asked: Act) -> 
         artifact=inputs.artifact or asked.artifact,
         stage=inputs.stage or asked.stage,
         version=asked.version,
+        asked_by=asked.asked_by,
         config=inputs.config,
         config_ref=inputs.config_ref,
         dry_run=inputs.dry_run or asked.command is Command.PLAN,

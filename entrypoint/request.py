@@ -63,7 +63,8 @@ class Request:
     ``token`` authenticates fetches; never shown. ``saved``: the plan that is to be carried out as it stands, or
     refused. ``cache``: None means the user's cache folder. ``in_action``: inside the container Action, where nothing
     outlives the step. ``run_url``: the run, for records. ``stories``: tell of each release what it brings.
-    ``witness``: makes whoever is shown the run on other pages, as ``report:`` says.
+    ``witness``: makes whoever is shown the run on other pages, as ``report:`` says. ``asked_by``: the account on GitHub
+    whose comment asks for a promotion; what it may do there is looked up.
     """
 
     command: Command
@@ -88,11 +89,17 @@ class Request:
     cache: Path | None = None
     in_action: bool = False
     actor: str | None = None
+    asked_by: str | None = None
     run_url: str | None = None
     clock: Callable[[], float] = time.time
     progress: Progress = field(default_factory=Silence, repr=False)
     stories: bool = False
     witness: Callable[[Report], Witness] = field(default=lambda _: Unwatched(), repr=False)
+
+    @property
+    def api_token(self) -> str | None:
+        """What GitHub's API is asked with; never shown."""
+        return self.token or self.environment.get("GITHUB_TOKEN") or self.environment.get("GH_TOKEN") or None
 
 
 class Handle(Protocol):

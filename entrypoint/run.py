@@ -14,6 +14,7 @@ from deployers.errors import ConfigurationError, TagboatError
 from entrypoint.pipeline import Orders, SlotRun
 from entrypoint.preflight import preflight
 from entrypoint.promotion import graph
+from entrypoint.promotion.approvals import check_asker
 from entrypoint.promotion.onward import SOUND, Onward, asked_place, every_place
 from entrypoint.registry import tags
 from entrypoint.registry.resolve import Resolution, resolve, slots_touched
@@ -99,6 +100,7 @@ def promote(workspace: Workspace) -> Verdict:
             "there are no rules to promote by", where=f"{request.config}: promotion",
             hint="For instance `promotion: {prod: {from: staging, gates: [accuracy >= 0.9]}}`.",
         )  # fmt: skip
+    check_asker(request)
     registry = workspace.read_registry()
     artifacts = list(registry.artifacts)
     if request.artifact is not None:

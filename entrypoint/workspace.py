@@ -22,6 +22,7 @@ from entrypoint.errors import UsageError
 from entrypoint.promotion.graph import rule_for
 from entrypoint.promotion.outcome import PromotionVerdict
 from entrypoint.registry import state, writing
+from entrypoint.registry.inscription import TagWriter
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.resolve import Resolution, current
 from entrypoint.registry.signatures import Signers, signer_of
@@ -215,8 +216,18 @@ class Workspace:
             self.repository, registry, artifact, version, stage, clock=self.request.clock, push=self.pushes
         )
 
-    def promote(self, registry: Registry, artifact: str, version: str, stage: str, message: str) -> Written:
+    def promote(
+        self,
+        registry: Registry,
+        artifact: str,
+        version: str,
+        stage: str,
+        message: str,
+        writer: TagWriter | None = None,
+    ) -> Written:
         """Write the assignment of a promotion, signed where the policies ask that of tags, and push it.
+
+        ``writer``: writes it on the remote in the place of a push.
 
         Raises `RefusedError` where the policies would not accept the tag that this runner can write; then there is
         none.
@@ -231,6 +242,7 @@ class Workspace:
         return writing.assign(
             self.repository, registry, artifact, version, stage, message=message, clock=self.request.clock,
             push=self.pushes, sign=True if policy is not None else None, approve=approve,
+            writer=writer,
         )  # fmt: skip
 
     def unassign(self, registry: Registry, artifact: str, stage: str) -> Written:

@@ -44,7 +44,8 @@ class References:
     def _promotion(self) -> None:
         artifacts = self._configuration.artifacts.values()
         stages = {*self._configuration.stages, *(name for artifact in artifacts for name in artifact.stages)}
-        for path, message, hint in promotion_mistakes(self._configuration.promotion, stages):
+        signed = self._configuration.policies.require_signature is not None
+        for path, message, hint in promotion_mistakes(self._configuration.promotion, stages, signed=signed):
             self._wrong(("promotion", *path), message, hint)
 
     def _targets(self, stage: StageOverrides, path: Path) -> None:

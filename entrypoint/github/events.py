@@ -29,7 +29,7 @@ PAYLOAD_LIMIT: Final = 25 * 1024 * 1024
 TAGS: Final = "refs/tags/"
 
 COLLABORATORS: Final = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
-"""Whose comments are heard; who may approve, a rule's gate says."""
+"""Whose comments are heard at all; whether they may write is asked of GitHub."""
 
 
 REPORTED: Final = frozenset({"pull_request", "pull_request_target", "workflow_run"})
@@ -40,7 +40,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     """Run ``command``, for ``ref`` where it is given; ``why`` in one sentence.
 
     ``tag_is_gone``: the tag was deleted; what it touched is to be brought to what the registry says without it.
-    ``artifact``, ``version`` and ``stage``: promote this one, into this stage.
+    ``artifact``, ``version`` and ``stage``: promote this one, into this stage; ``asked_by``: whose comment says so.
     """
 
     command: Command
@@ -50,6 +50,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     artifact: str | None = None
     version: str | None = None
     stage: str | None = None
+    asked_by: str | None = None
 
 
 class Nothing(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,12 +216,14 @@ def _on_issue_comment(environment: Mapping[str, str]) -> Act | Nothing:
         wanted = asked(event.comment.body) if event.comment.author_association in COLLABORATORS else Asked()
     if wanted is None:
         return Nothing(why="a comment that asks for nothing")
-    if event.comment.author_association not in COLLABORATORS:
+    login = event.comment.user.login if event.comment.user else ""
+    if event.comment.author_association not in COLLABORATORS or not login:
         return Nothing(why="a comment by somebody who has no part in this repository")
     version = f" {wanted.version}" if wanted.version else ""
     into = f" into {wanted.stage}" if wanted.stage else ""
     why = f"a comment asks to promote {wanted.artifact or 'what is ready'}{version}{into}"
-    return Act(command=Command.PROMOTE, artifact=wanted.artifact, version=wanted.version, stage=wanted.stage, why=why)
+    return Act(command=Command.PROMOTE, artifact=wanted.artifact, version=wanted.version, stage=wanted.stage,
+               asked_by=login, why=why)  # fmt: skip
 
 
 def _on_schedule(_environment: Mapping[str, str]) -> Act | Nothing:

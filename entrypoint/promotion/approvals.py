@@ -8,15 +8,18 @@ have been anything when it was written.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from entrypoint.github.client import GitHub
+from entrypoint.errors import RefusedError, UsageError
+from entrypoint.github.client import GitHub, connect
 from entrypoint.github.failures import NothingThereError
 from entrypoint.promotion.context import Candidate, Context
 from entrypoint.promotion.spoken import asked
+from entrypoint.request import Request
 
 if TYPE_CHECKING:
     from github.PullRequest import PullRequest
@@ -99,6 +102,24 @@ def rank(github: GitHub, login: str) -> int:
         return 0
     # A role of an organisation's own counts as what it is based on, which is what `permission` tells.
     return max(RANKS.get(str(answer.get(key, "none")), 0) for key in ("permission", "role_name"))
+
+
+def check_asker(request: Request) -> None:
+    """Raise `RefusedError` where a comment asks for a promotion whose author may not write to the repository."""
+    login, token = request.asked_by, request.api_token
+    if login is None:
+        return
+    if token is None:
+        raise UsageError(
+            "there is no token to ask GitHub with who may promote",
+            where="input 'token'",
+            hint="Give the input `token`.",
+        )
+    with closing(connect(request.environment, token)) as github:
+        if rank(github, login) < RANKS["write"]:
+            raise RefusedError(
+                f"{login} may not write to this repository, and so not promote by a comment", where="comment"
+            )
 
 
 def _since(context: Context, pull: PullRequest) -> float:

@@ -19,8 +19,8 @@ RESERVED = frozenset({"incumbent", "params", "tags", "metrics"})
 """Words of the conditions' language: a condition cannot name a stage that is called so."""
 
 
-def mistakes(promotion: Promotion, stages: Collection[str]) -> Iterator[Found]:
-    """Every mistake; ``stages`` are those that tagboat.yaml has."""
+def mistakes(promotion: Promotion, stages: Collection[str], *, signed: bool = False) -> Iterator[Found]:
+    """Every mistake; ``stages`` are those that tagboat.yaml has, ``signed``: its policies ask for signed tags."""
     known = ", ".join(sorted(stages))
     hint = f"The stages here: {known}." if known else "List it under `stages`; it needs no targets."
     for stage, written in promotion.items():
@@ -30,6 +30,12 @@ def mistakes(promotion: Promotion, stages: Collection[str]) -> Iterator[Found]:
             here: Path = (stage, index) if isinstance(written, tuple) else (stage,)
             if rule.source not in stages:
                 yield (*here, "from"), f"there is no stage '{rule.source}'", hint
+            if signed and rule.tag_by == "api":
+                yield (
+                    (*here, "tag-by"),
+                    "policies.require-signature asks for signed tags, and the API's are not",
+                    ("Leave tag-by out, and give the runner a key that Git signs with."),
+                )
             for number, gate in enumerate(rule.gates):
                 yield from _gate(gate, (*here, "gates", number), stages)
     for artifact, circle in graph.cycles(promotion):

@@ -5,9 +5,11 @@ GitHub lets that token start workflows by two events alone, ``workflow_dispatch`
 
 from __future__ import annotations
 
-from importlib import import_module
+from contextlib import closing
 
+from entrypoint.configuration.promotion_settings import PromotionRule
 from entrypoint.errors import UsageError
+from entrypoint.github.client import GitHub, connect
 from entrypoint.promotion.graph import rule_for
 from entrypoint.promotion.outcome import PromotionVerdict
 from entrypoint.workspace import Workspace
@@ -22,13 +24,19 @@ def dispatch(workspace: Workspace, promoted: PromotionVerdict) -> str:
     Raises `UsageError` where there is no token or no repository on GitHub, and what `GitHub.asking` raises.
     """
     request = workspace.request
-    if request.token is None:
+    token = request.api_token
+    if token is None:
         raise UsageError(
-            "there is no token to start a workflow with", where="promotion: deploy: dispatch",
+            "there is no token to start a workflow with",
+            where="promotion: deploy: dispatch",
             hint="Give the input `token`; on the command line, set GITHUB_TOKEN and GITHUB_REPOSITORY.",
-        )  # fmt: skip
-    rule = rule_for(workspace.configuration.promotion, promoted.artifact, promoted.stage)
-    github = import_module("entrypoint.github.client").connect(request.environment, request.token)
+        )
+    with closing(connect(request.environment, token)) as github:
+        return start(github, rule_for(workspace.configuration.promotion, promoted.artifact, promoted.stage), promoted)
+
+
+def start(github: GitHub, rule: PromotionRule | None, promoted: PromotionVerdict) -> str:
+    """As `dispatch`, by way of a GitHub that is handed in."""
     ref = promoted.tag or ""
     if rule is not None and rule.workflow is not None:
         with github.asking(f"start the workflow {rule.workflow}") as repository:
@@ -38,5 +46,5 @@ def dispatch(workspace: Workspace, promoted: PromotionVerdict) -> str:
     with github.asking("send a repository_dispatch") as repository:
         # PyGithub's own method tells a refusal from success by a value that is easily lost.
         body = {"event_type": EVENT, "client_payload": {"ref": ref}}
-        repository.requester.requestJsonAndCheck("POST", f"{repository.url}/dispatches", input=body)
+        repository.requester.requestJsonAndCheck("POST", f"/repos/{github.name}/dispatches", input=body)
     return f"a repository_dispatch was sent for {ref}"

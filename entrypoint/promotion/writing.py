@@ -1,7 +1,12 @@
-"""The tag that promotes, by `git push`; `entrypoint.promotion.through_api` is the other way."""
+"""The tag that promotes: by `git push`, or through GitHub's API where the checkout's remote may only be read."""
 
 from __future__ import annotations
 
+from contextlib import closing
+
+from entrypoint.errors import UsageError
+from entrypoint.github.client import connect
+from entrypoint.github.tags import ApiTags
 from entrypoint.promotion.context import Candidate
 from entrypoint.registry.inscription import Written
 from entrypoint.registry.state import Registry
@@ -14,4 +19,16 @@ def write(workspace: Workspace, registry: Registry, candidate: Candidate, messag
     Raises `RefusedError` where the tag would have no effect, another run took its name for something else, or the
     policies would not accept it; `UnreachableError` where the remote was not reached. Then there is no tag of ours.
     """
-    return workspace.promote(registry, candidate.artifact, candidate.version, candidate.stage, message)
+    asked = (registry, candidate.artifact, candidate.version, candidate.stage, message)
+    if candidate.rule.tag_by == "push":
+        return workspace.promote(*asked)
+    request = workspace.request
+    token = request.api_token
+    if token is None:
+        raise UsageError(
+            "there is no token to write the tag with",
+            where=f"promotion.{candidate.stage}.tag-by",
+            hint="Give the input `token` (or set GITHUB_TOKEN), or let tag-by be push.",
+        )
+    with closing(connect(request.environment, token)) as github:
+        return workspace.promote(*asked, writer=ApiTags(github))

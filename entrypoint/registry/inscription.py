@@ -6,11 +6,12 @@ Otherwise Git writes the same tag. Nothing is left behind by a tag that did not 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from deployers.base import TagRecord
 from entrypoint.errors import RefusedError, TagboatError, UsageError
@@ -41,14 +42,25 @@ _SIMPLE = frozenset({TagAction.REGISTER, TagAction.DEREGISTER, TagAction.DEPRECA
 _VERSIONED = frozenset({TagAction.REGISTER, TagAction.DEREGISTER})
 
 
+class TagWriter(Protocol):
+    """Another way to the remote than `git push`: `entrypoint.github.tags.ApiTags`."""
+
+    def create(self, name: str, commit: str, message: str, *, time: int, tagger: Identity) -> str:
+        """Make the tag there; its object's id. Raises `TagTakenError` where there is another one of that name."""
+
+    def delete(self, name: str, object_id: str) -> None:
+        """Take a tag of ours back."""
+
+
 @dataclass(frozen=True)
 class Means:
     """How to write. ``clock``: Unix seconds. ``push``: to the remote, too. ``sign``: None signs where the user has a
-    key (user.signingKey, or tag.gpgSign), True always, False never."""
+    key (user.signingKey, or tag.gpgSign), True always, False never. ``writer``: writes on the remote in our place."""
 
     clock: Callable[[], float] = time.time
     push: bool = False
     sign: bool | None = None
+    writer: TagWriter | None = None
     approve: Callable[[TagObject], None] | None = None
     """Looks at the tag before anybody else can see it; raises `TagboatError` for one that is not to be."""
 
@@ -96,6 +108,8 @@ def inscribe(repository: Repository, registry: Registry, wish: Wish, means: Mean
     """Write a tag. Raises `RefusedError` where it would have no effect, or where the remote says no."""
     tag = _named(registry, wish)
     newest = _newest(repository, registry, wish.artifact)
+    if means.writer is not None:
+        return _by_writer(repository, wish, tag, _moment(wish, newest, means), means.writer)
     try:
         written = _by_gto(repository, registry, wish, tag, newest, means) or _by_git(
             repository, wish, tag, newest, means
@@ -211,10 +225,37 @@ def tagger(repository: Repository) -> Identity:
     return Identity(actor, f"{actor}@{host}")
 
 
-def _by_git(repository: Repository, wish: Wish, tag: Tag, newest: int, means: Means) -> TagObject:
+def _moment(wish: Wish, newest: int, means: Means) -> int:
+    """When the tag is dated: now, but later than the newest event."""
     moment = max(int(means.clock()), newest + 1)
     if moment > LAST_SECOND:
         raise RefusedError("the newest event is dated at the end of time; no tag can be newer", where=wish.artifact)
+    return moment
+
+
+def _by_writer(repository: Repository, wish: Wish, tag: Tag, moment: int, writer: TagWriter) -> Written:
+    """Have it written on the remote, and fetch it; taken back where it has no effect."""
+    made: str | None = None
+    with contextlib.suppress(TagTakenError):
+        made = writer.create(tag.name, wish.commit, wish.message, time=moment, tagger=tagger(repository))
+    found = repository.fetch_tag(tag.name)
+    now = state.read(repository)
+    if found is None or found.commit != wish.commit or not wish.in_effect(now):
+        if made is not None:
+            writer.delete(tag.name, made)
+            if found is not None and found.object_id == made:
+                repository.delete_tag(found)
+        raise RefusedError(
+            "the tag has no effect: another run or another event of the registry is stronger",
+            where=tag.name,
+            hint="`tagboat history` shows the events in their order.",
+        )
+    created = found.object_id == made
+    return Written(tag, found.object_id, found.time or 0, wish.commit, wish.version, created, True, now)
+
+
+def _by_git(repository: Repository, wish: Wish, tag: Tag, newest: int, means: Means) -> TagObject:
+    moment = _moment(wish, newest, means)
     return repository.create_tag(
         tag.name,
         wish.commit,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from entrypoint.errors import RefusedError, UsageError
 from entrypoint.registry.events import Event, EventKind
-from entrypoint.registry.inscription import Means, Wish, Written, inscribe, kept
+from entrypoint.registry.inscription import Means, TagWriter, Wish, Written, inscribe, kept
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.state import ArtifactState, Registry, VersionState
 from entrypoint.registry.tagobjects import TagObject
@@ -91,10 +91,11 @@ def assign(
     push: bool = False,
     sign: bool | None = None,
     approve: Callable[[TagObject], None] | None = None,
+    writer: TagWriter | None = None,
 ) -> Written:
     """Put a registered version in a stage. Raises `RefusedError` for a version that is not registered (any more).
 
-    ``approve``: see `Means`.
+    ``approve`` and ``writer``: see `Means`.
     """
     _check_names(artifact, version=version, stage=stage)
     _check_allowed(repository, stage)
@@ -115,7 +116,7 @@ def assign(
         stage=stage,
         for_gto={"stage": stage, "version": version, "force": True, "skip_registration": True},
     )
-    means = Means(clock, push, sign, approve)
+    means = Means(clock, push, sign, writer, approve)
     if _assigned(registry, artifact, stage) == (version, found.commit):
         return kept(repository, registry, registry.artifacts[artifact].assignments[stage].tag.name, wish, means)
     return inscribe(repository, registry, wish, means)

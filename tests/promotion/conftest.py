@@ -58,9 +58,9 @@ class Shelved(Workspace):
 class World:
     """``now``: the clock of every run. ``failing``: slots that no release comes up in."""
 
-    def __init__(self, folder: Path, configuration: str = PROMOTION) -> None:
+    def __init__(self, folder: Path, configuration: str = PROMOTION, origin: Path | None = None) -> None:
         self.folder = folder
-        self.origin = GitRepository.make(folder / "origin.git", bare=True)
+        self.origin = GitRepository(origin) if origin else GitRepository.make(folder / "origin.git", bare=True)
         self.git = GitRepository.make(folder / "work")
         self.git.git("remote", "add", "origin", str(self.origin.path))
         self.configuration = STAGES + configuration
@@ -72,7 +72,7 @@ class World:
 
     def register(self, version: str, *, artifact: str = "churn", labels: Sequence[str] = (),
                  files: Mapping[str, str] | None = None, **metrics: Any) -> str:  # fmt: skip
-        """A commit with metrics, registered; everything pushed."""
+        """A commit with metrics, registered; pushed with the next assignment."""
         annotation = {"artifacts": {artifact: {"path": "model.pkl", "labels": list(labels)}}, "metrics": ["metrics.json"],
                       "params": ["params.yaml"]}  # fmt: skip
         commit = self.git.commit({
@@ -80,7 +80,6 @@ class World:
             "params.yaml": "train: {epochs: 7}\n", "model.pkl": b"\x80\x04N.", **(files or {}),
         })  # fmt: skip
         self.git.register(artifact, version)
-        self.push()
         return commit
 
     def assign(self, stage: str, version: str, *, artifact: str = "churn", live: bool = True) -> str:
@@ -100,6 +99,7 @@ class World:
 
     def clone(self, name: str) -> GitRepository:
         """Another clone of the same remote, which other runs work in."""
+        self.push()
         return GitRepository.clone(self.origin.path, self.folder / name)
 
     def stages(self, artifact: str = "churn") -> dict[str, str]:
@@ -120,7 +120,7 @@ class World:
     def workspace(self, at: GitRepository | None = None, **asked: Any) -> Shelved:
         git = at or self.git
         request = Request(**{  # type: ignore[arg-type]
-            "command": Command.PROMOTE, "directory": git.path, "environment": environment(**asked.pop("variables", {})),
+            "command": Command.PROMOTE, "directory": git.path, "environment": environment() | asked.pop("variables", {}),
             "clock": lambda: self.now, "cache": self.folder / "cache", **asked,
         })  # fmt: skip
         text = textwrap.dedent(self.configuration).replace("FOLDER", str(self.folder))

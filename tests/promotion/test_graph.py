@@ -68,6 +68,8 @@ promotion:
         ("promotion: {prod: {from: dev, gates: [{gate: soak, tim: 1h}]}}", "promotion.prod.gates[0]",
          "the key 'time' is missing"),
         ("promotion: {prod: {from: dev, workflow: a.yml}}", "promotion.prod", "deploy: dispatch"),
+        ("promotion: {prod: {from: dev, tag-by: api}}\npolicies: {require-signature: {keyring: /ring}}",
+         "promotion.prod.tag-by", "signed tags"),
         ("promotion: {prod: {gates: []}}", "promotion.prod", "'from' is missing"),
         ("promotion: {prod: {from: dev, gates: [{gate: expression, without-incumbent: pass, condition: a > 1 and b > prod.b}]}}",
          "promotion.prod.gates[0].condition", "one comparison"),
