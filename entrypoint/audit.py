@@ -12,8 +12,11 @@ from typing import Any
 import msgspec
 
 from deployers.base import FailedRelease, Observation, VerifiedRelease
+from entrypoint.github.deployments import Recorded
+from entrypoint.promotion.holds import FOLDER
 from entrypoint.registry.events import Event, moment
 from entrypoint.registry.state import Registry
+from entrypoint.registry.tagobjects import TagObject
 from entrypoint.registry.trailers import RUN, trailers
 from entrypoint.survey import SlotStatus
 
@@ -21,9 +24,9 @@ from entrypoint.survey import SlotStatus
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened.
 
-    ``at``: Unix seconds. ``event``: GTO's word for a tag's; ``verified``, ``failed`` or ``held`` for a target's;
-    ``deployment`` for GitHub's. ``by``: as the source says, which for a tag is its tagger's own word. ``gates``: name
-    and outcome of each. ``source``: ``tag``, ``target`` or ``github``.
+    ``at``: Unix seconds. ``event``: GTO's word for a tag's, or ``lifted``; ``verified``, ``failed`` or ``held`` for a
+    target's; ``deployment`` for GitHub's. ``by``: as the source says, which for a tag is its tagger's own word.
+    ``gates``: name and outcome of each. ``source``: ``tag``, ``target`` or ``github``.
     """
 
     at: int
@@ -77,6 +80,9 @@ def of_tags(registry: Registry) -> Iterator[Entry]:
     """What the registry's tags say, the latest in GTO's order first."""
     for happened in reversed(registry.events):
         yield _of_tag(registry, happened)
+    for tag in registry.tags.values():
+        if tag.name.startswith(f"{FOLDER}/") and tag.time is not None:
+            yield from _of_lift(tag)
 
 
 def of_targets(seen: Iterable[SlotStatus]) -> Iterator[Entry]:
@@ -93,6 +99,18 @@ def of_targets(seen: Iterable[SlotStatus]) -> Iterator[Entry]:
             yield Entry(at=int(observed.held.at), event="held", artifact=status.slot.artifact, stage=status.slot.stage,
                         target=status.slot.target, by=observed.held.by, detail=observed.held.reason,
                         source="target")  # fmt: skip
+
+
+def of_deployments(found: Iterable[Recorded], since: float) -> Iterator[Entry]:
+    """What GitHub remembers of runs, as far back as ``since`` (Unix seconds); ``found`` has the newest first."""
+    for one in found:
+        if one.at < since:
+            return
+        account = one.account
+        detail = "" if one.environment == account.stage else f"environment {one.environment}"
+        yield Entry(at=one.at, event="deployment", artifact=account.artifact, version=account.version,
+                    stage=account.stage, target=account.target, by=one.by or None, tag=account.tag,
+                    commit=account.commit, run=account.run, detail=detail, source="github")  # fmt: skip
 
 
 def _of_tag(registry: Registry, happened: Event) -> Entry:
@@ -114,6 +132,16 @@ def _of_tag(registry: Registry, happened: Event) -> Entry:
         detail=(happened.message.splitlines() or [""])[0],
         source="tag",
     )
+
+
+def _of_lift(tag: TagObject) -> Iterator[Entry]:
+    """Somebody let a version that was taken out be promoted again (`entrypoint.promotion.holds`)."""
+    named = tag.name.removeprefix(f"{FOLDER}/").rpartition("/")[0].split("+", 2)
+    if len(named) == 3:
+        artifact, stage, version = named
+        yield Entry(at=tag.time or 0, event="lifted", artifact=artifact.replace("=", ":"), stage=stage, version=version,
+                    by=tag.tagger, email=tag.email, tag=tag.name, commit=tag.commit, signed=tag.signed,
+                    detail=(tag.message.splitlines() or [""])[0], source="tag")  # fmt: skip
 
 
 def _of_record(observed: Observation, record: VerifiedRelease | FailedRelease, event: str, detail: str) -> Entry:

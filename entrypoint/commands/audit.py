@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from entrypoint.commands.context import Context, pass_context
 from entrypoint.commands.options import config_option, json_option
-from entrypoint.errors import UsageError
+from entrypoint.errors import TagboatError, UsageError
 from entrypoint.report.escaping import plain
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from entrypoint.survey import SlotStatus
 
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+DEPLOYMENTS = 5_000
+"""The most deployments that are read from GitHub, a hundred with each request."""
+
 FORMULA = re.compile(r"[\s'\"]*[=+\-@＝＋－＠|%]")
 """How a cell begins that a spreadsheet takes for a formula, or for a call of another program."""
 
@@ -40,7 +45,8 @@ def audit(
 ) -> None:
     """Say who put what where, when, by which gates, from which run, newest first.
 
-    From the registry's tags, and from what the targets remember.
+    From the registry's tags, from what the targets remember, and with GITHUB_TOKEN (or GH_TOKEN) and
+    GITHUB_REPOSITORY set from GitHub's deployments.
     """
     from entrypoint.audit import entries, of_tags, of_targets
     from entrypoint.commands.registry import open_registry
@@ -53,6 +59,7 @@ def audit(
     found = list(of_tags(registry))
     if targets:
         found += of_targets(_survey(context, config, artifact, stage))
+    found += _deployments(context, begin)
     chosen = entries(found, artifact=artifact, stage=stage, since=begin)
     if form == "csv" and not context.json:
         write_csv(chosen, context.stdout)
@@ -112,6 +119,25 @@ def _survey(context: Context, config: str, artifact: str | None, stage: str | No
         if status.failure is not None:
             context.warn(f"{status.slot}: {plain(status.failure.message)}")
         yield status
+
+
+def _deployments(context: Context, since: float) -> list[Entry]:
+    """What GitHub remembers of our runs, where there is a token; where it does not answer the rest is told all the
+    same."""
+    environment = context.environment
+    token = environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN")
+    if not token or not environment.get("GITHUB_REPOSITORY"):
+        return []
+    from entrypoint.audit import of_deployments
+    from entrypoint.github.client import connect
+    from entrypoint.github.deployments import recorded
+
+    try:
+        with closing(connect(environment, token)) as github:
+            return list(of_deployments(islice(recorded(github), DEPLOYMENTS), since))
+    except TagboatError as error:
+        context.warn(plain(error.message))
+        return []
 
 
 def _print(context: Context, chosen: Iterable[Entry]) -> None:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import pytest
 
 from deployers.base import FailedRelease, Health, Hold, Observation, Release, Slot, TagRecord, VerifiedRelease
 from entrypoint.audit import Entry, entries, of_tags, of_targets
+from entrypoint.cli import run
 from entrypoint.commands.audit import cell, moment_of, write_csv
+from entrypoint.commands.context import Context
+from entrypoint.configuration.report_settings import Environment
 from entrypoint.errors import TagboatError
+from entrypoint.github.client import GitHub as Client
+from entrypoint.github.deployments import Account, open_deployment
 from entrypoint.registry.state import read
 from entrypoint.registry.trailers import trailers, with_trailers
 from entrypoint.survey import SlotStatus
+from tests.fakes.github import GitHub
+from tests.fakes.github.fixtures import client, connected, description, github
 from tests.registry.conftest import Tagboat, opened
-from tests.repositories import START, GitRepository
+from tests.repositories import START, GitRepository, environment
+
+__all__ = ["client", "connected", "description", "github"]
 
 RUN = "https://github.com/octo-org/models/actions/runs/4711"
 SLOT = Slot(artifact="churn", stage="prod", target="eu")
@@ -121,6 +131,14 @@ def test_a_tag_that_lies_about_trailers_says_nothing_more_than_its_own(clone: Gi
         assert (one.gates, one.run) == ((), None)
 
 
+def test_who_let_a_version_be_promoted_again_is_told_too(clone: GitRepository) -> None:
+    clone.register("models:bert", "v1.0.0+build.7")
+    clone.tag("tagboat/lifted/models=bert+prod+v1.0.0+build.7/1", message="Ann lets it be promoted again")
+    clone.tag("tagboat/lifted/nonsense/1")
+    (found,) = [one for one in of_tags(read(opened(clone))) if one.event == "lifted"]
+    assert (found.artifact, found.stage, found.version, found.by) == ("models:bert", "prod", "v1.0.0+build.7", "Tagger")
+
+
 @pytest.mark.parametrize("value", ["a\nGate: forged: pass", "a\r\n\r\nRun: x", "x" * 5000])
 def test_no_value_of_a_trailer_becomes_another_trailer(value: str) -> None:
     read_again = trailers(with_trailers("Subject", [("Gate", value)]))
@@ -134,3 +152,27 @@ def test_a_while_back_is_reckoned_from_now() -> None:
     for wrong in ("", "d", "2x", "²h", "99999999d", "2023-13-01"):
         with pytest.raises(TagboatError):
             moment_of(wrong, 0.0)
+
+
+def test_githubs_deployments_say_which_run_it_was(churn: GitRepository, github: GitHub, client: Client) -> None:
+    churn.git("push", "--quiet", str(github.store.git.folder), "HEAD:refs/heads/main")
+    account = Account(artifact="churn", version="v1.0.0", stage="prod", target="eu", commit=churn.head,
+                      tag="churn#prod#2", run=RUN, attempt="1")  # fmt: skip
+    open_deployment(client, account, Environment())
+    variables = {**github.environment, "GITHUB_TOKEN": github.token}
+
+    def audit(*arguments: str, **more: str) -> tuple[list[dict], str]:
+        stdout, stderr = io.StringIO(), io.StringIO()
+        context = Context(churn.path, environment(**variables | more), stdout=stdout, stderr=stderr)
+        assert run(context, ["audit", "--json", *arguments]) == 0
+        return json.loads(stdout.getvalue())["entries"], stderr.getvalue()
+
+    found, _ = audit("--stage", "prod")
+    assert [(one["source"], one["event"], one["run"], one["target"], one["by"]) for one in found] == [
+        ("github", "deployment", RUN, "eu", "github-actions[bot]"),
+        ("tag", "assignment", RUN, None, "Tagger"),
+    ]
+    assert audit("--since", "2100-01-01")[0] == []
+    found, told = audit(GITHUB_TOKEN="ghs_wrong")
+    assert {one["source"] for one in found} == {"tag"}
+    assert "the token is not accepted" in told
