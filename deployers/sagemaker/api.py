@@ -18,7 +18,7 @@ from deployers.errors import RefusedError
 from deployers.sagemaker import names
 from deployers.sagemaker.companions import Companions
 from deployers.sagemaker.documents import Document, creating, updating
-from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, METRIC_FILTER, Kind
+from deployers.sagemaker.kinds import ALARM, BY_NAME, ENDPOINT, Kind
 from deployers.sagemaker.refusals import BusyError, ExistsError, NotFoundError
 from deployers.sagemaker.wire import Amazon
 
@@ -107,8 +107,8 @@ class Api:
 
     def is_ours(self, kind: Kind, name: str, slot: Slot) -> bool:
         """Whether an object is there and carries the slot's tag, so that we may change or remove it."""
-        if kind is METRIC_FILTER:
-            # It has no tags; by its name it lies in the log group of an endpoint of ours.
+        if kind.beside and kind is not ALARM:
+            # By its name it belongs to an endpoint of ours.
             return self.companions.find(kind, name) is not None
         return (self.tags(kind, name) or {}).get(names.SLOT) == names.slot_name(slot)
 

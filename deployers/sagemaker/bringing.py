@@ -8,16 +8,26 @@ config that the endpoint uses, or is on its way to, never.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 
 from deployers.base import Release, Slot, Step
 from deployers.errors import RefusedError, UnreachableError
+from deployers.sagemaker import scaling
 from deployers.sagemaker.api import Api, Endpoint
 from deployers.sagemaker.documents import Document, Made
-from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, KINDS, MODEL
+from deployers.sagemaker.kinds import (
+    BY_NAME,
+    ENDPOINT,
+    ENDPOINT_CONFIG,
+    KINDS,
+    MODEL,
+    SCALABLE_TARGET,
+    SCALING_POLICY,
+)
 from deployers.sagemaker.records import Operation, Records, Reference, ReleaseRecord, SlotRecord
 from deployers.sagemaker.refusals import BusyError
 from deployers.sagemaker.rollout import FIRST_PAUSE, Poller
@@ -121,6 +131,23 @@ class Slotkeeper:
                 found |= {Reference(MODEL.name, name) for name in named if name}
         return found
 
+    def _unscale(self, seen: Endpoint, config: str) -> None:
+        """Scale no more before the type of instances changes, which AWS refuses otherwise; `bring_up` begins it anew.
+
+        AWS, "Update endpoints that use auto scaling".
+        """
+        record = self.records.read()
+        scaled = {each.name for each in (record.inventory if record else ()) if each.kind == SCALABLE_TARGET.name}
+        if not scaled:
+            return
+        live, wanted = (_types(self.api.find(ENDPOINT_CONFIG, name)) for name in (seen.config, config))
+        for variant, kind in live.items():
+            resource = scaling.resource(seen.name, variant)
+            if wanted.get(variant) == kind or resource not in scaled:
+                continue
+            for companion in (SCALING_POLICY, SCALABLE_TARGET):
+                self.api.delete(companion, resource, self.slot)
+
     def _drop_companions(self, wanted: set[Reference]) -> None:
         """Remove what stands beside the endpoint and is not the release's: it would go on scaling or watching."""
         record = self.records.read()
@@ -152,6 +179,7 @@ class Slotkeeper:
             if _is_bound_for(seen, config):
                 yield Step(name="endpoint", detail=f"{document} is {seen.status} with this config already")
                 return
+            self._unscale(seen, config)
             try:
                 self.api.update_endpoint(document)
             except BusyError:
@@ -186,6 +214,11 @@ class Slotkeeper:
         self.records.update(settled)
         self.sweep()
         yield Step(name="settle", detail="what nothing goes back to is gone")
+
+
+def _types(config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """By variant, the type of its instances."""
+    return {each["VariantName"]: each.get("InstanceType") for each in (config or {}).get("ProductionVariants") or []}
 
 
 def _is_bound_for(seen: Endpoint, config: str) -> bool:

@@ -1,8 +1,8 @@
 """What stands beside an endpoint in other services: alarms, a metric filter, scaling. Each is written over in place.
 
-They bear names that follow from the slot's, and where the service has tags the slot's own, so that nobody else's is
-changed or removed. A metric filter and a scaling policy have none: the one lies in the endpoint's own log group, the
-other belongs to the endpoint's own scalable target.
+They bear names that follow from the slot's. An alarm carries the slot's tag; a metric filter lies in the log group of
+the slot's own endpoint, and what scales that endpoint belongs to it. A slot's record tells which of them we have made,
+so that scaling which somebody else has set up is left alone as long as the target asks for none.
 """
 
 from __future__ import annotations
@@ -43,18 +43,14 @@ class Companions:
         return {member: found[member] for member in members if member in found} if found is not None else None
 
     def tags(self, kind: Kind, name: str) -> dict[str, str] | None:
-        """Its tags, or None where it is not there; of a policy those of what it scales, of a filter none."""
-        if kind is METRIC_FILTER:
-            return {} if self.find(kind, name) is not None else None
-        owner = SCALABLE_TARGET if kind is SCALING_POLICY else kind
-        found, _ = self._described(owner, name)
+        """An alarm's tags; none of what has none, and None where it is not there."""
+        found, _ = self._described(kind, name)
         if found is None:
             return None
-        if owner is ALARM:
-            listed = self.amazon.call(self.amazon.cloudwatch.list_tags_for_resource, ResourceARN=found["AlarmArn"])
-            return {each["Key"]: each["Value"] for each in listed["Tags"]}
-        listed = self.amazon.call(self.amazon.scaling.list_tags_for_resource, ResourceARN=found["ScalableTargetARN"])
-        return dict(listed.get("Tags") or {})
+        if kind is not ALARM:
+            return {}
+        listed = self.amazon.call(self.amazon.cloudwatch.list_tags_for_resource, ResourceARN=found["AlarmArn"])
+        return {each["Key"]: each["Value"] for each in listed["Tags"]}
 
     def put(self, kind: Kind, request: Mapping[str, JSON]) -> None:
         """Make one, or write it over."""

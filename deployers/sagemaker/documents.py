@@ -71,7 +71,7 @@ def made(release: Release, *, container: Mapping[str, JSON], settings: Sagemaker
         "endpoint_name": endpoint,
         "start_timeout": math.ceil(settings.start_timeout),
         "download_timeout": math.ceil(settings.download_timeout),
-        "deployment": deployment_config(settings.deployment, guards) if settings.serverless is None else None,
+        "deployment": deployment_config(settings.deployment, guards) if _is_guarded(settings, guards) else None,
         "metric_filter": alarms.metric_filter(watch, endpoint=endpoint),
         "scalable_target": scaling.target(settings.scaling, settings.kind, resource) if settings.scaling else None,
         "scaling_policy": scaling.policy(settings.scaling, settings.kind, resource, endpoint)
@@ -164,6 +164,13 @@ def _only(found: Sequence[Document], kind: Kind) -> str:
             where=f"templates/sagemaker/{kind.name}.json.j2",
         )
     return named[0]
+
+
+def _is_guarded(settings: SagemakerSettings, guards: Sequence[str]) -> bool:
+    """Whether anything is asked for that AWS does not do anyway, and only where guardrails are: with instances."""
+    deployment = settings.deployment
+    asked = deployment.strategy != "all-at-once" or deployment.keep_old > 0 or (guards and deployment.auto_rollback)
+    return settings.serverless is None and bool(asked)
 
 
 def deployment_config(wanted: Deployment, guards: Sequence[str]) -> dict[str, Any]:

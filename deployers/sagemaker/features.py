@@ -7,7 +7,8 @@ CreateEndpointConfig (ShadowProductionVariants).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from deployers.errors import CapabilityError
 from deployers.sagemaker import alarms
@@ -37,6 +38,29 @@ def check(settings: SagemakerSettings, target: str) -> None:
     """Raise `CapabilityError` for the first thing that this kind of endpoint cannot do."""
     for key, message, hint in refusals(settings):
         raise CapabilityError(message, where=f"targets.{target}.{key}", hint=hint)
+
+
+def check_change(before: Mapping[str, Any], after: Mapping[str, Any], *, guarded: bool, target: str) -> None:
+    """Raise `CapabilityError` where an endpoint that serves by one config cannot be updated to another.
+
+    ``guarded``: the update has a DeploymentConfig.
+    """
+    if not before:
+        return
+    old, new = ({each["VariantName"]: each for each in config["ProductionVariants"]} for config in (before, after))
+    instances = [each for each in old.values() if "ServerlessConfig" not in each]
+    if instances and any("ServerlessConfig" in each for each in new.values()):
+        raise CapabilityError(
+            "SageMaker updates no endpoint of instances to a serverless one",
+            where=f"targets.{target}.serverless",
+            hint="Name another target for it, or `tagboat remove` the slot first: nothing serves in between.",
+        )
+    if guarded and set(old) != set(new):
+        raise CapabilityError(
+            f"the variants change from {', '.join(sorted(old))} to {', '.join(sorted(new))}, which guardrails exclude",
+            where=f"targets.{target}.deployment",
+            hint="Deploy once with `strategy: all-at-once`, without `keep-old`, `alarms` and `watch`.",
+        )
 
 
 def refusals(settings: SagemakerSettings) -> Iterator[Refusal]:

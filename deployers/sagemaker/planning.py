@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from deployers.base import JSON, Action, Change
+from deployers.sagemaker import features
 from deployers.sagemaker.api import Api, Endpoint, covers
 from deployers.sagemaker.documents import Document, Made
 from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, MODEL
@@ -34,7 +35,10 @@ def changes(api: Api, seen: Look, made: Made, stored: Made | None) -> list[Chang
     if all(change.action is Action.KEEP for change in found):
         # All of it is there, and yet it is not served: bringing it there again is what there is to do.
         found.append(Change(object=f"rollout of {seen.slot}", action=Action.UPDATE))
-    (config,) = made.of(ENDPOINT_CONFIG)
+    (config,), (endpoint,) = made.of(ENDPOINT_CONFIG), made.of(ENDPOINT)
+    features.check_change(
+        live.config, config.request, guarded="DeploymentConfig" in endpoint.request, target=seen.slot.target
+    )
     cost = _cost(live.config, config.request)
     return [cost, *found] if cost is not None else found
 
