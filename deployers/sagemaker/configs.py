@@ -72,7 +72,7 @@ def _instances(settings: SagemakerSettings, instance_type: str | None, count: in
         "InitialInstanceCount": count or max(1, fewest),
         "ContainerStartupHealthCheckTimeoutInSeconds": math.ceil(settings.start_timeout),
     }
-    if settings.model != "image":
+    if settings.place != "image":
         found["ModelDataDownloadTimeoutInSeconds"] = math.ceil(settings.download_timeout)
     if settings.volume_size is not None:
         found["VolumeSizeInGB"] = settings.volume_size
