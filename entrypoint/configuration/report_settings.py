@@ -51,7 +51,7 @@ class Report(Settings, frozen=True, kw_only=True):
     ] = ()
     history: Annotated[
         int, Meta(ge=0, le=50, description="How many versions a plot of a metric's history goes back; 0 for no plots.")
-    ] = 20
+    ] = 12
     environments: Annotated[
         Mapping[StageName, Environment], Meta(description="What GitHub calls single stages, in its deployments.")
     ] = {}

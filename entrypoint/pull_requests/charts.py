@@ -16,6 +16,8 @@ from entrypoint.report.escaping import Markdown
 SMALLEST, LARGEST = 1e-6, 1e9
 """Numbers between these, and 0, can be written out without losing what is to be seen."""
 LONGEST_LABEL = 24
+_COLOUR = '"themeVariables": {"xyChart": {"plotColorPalette": "#0969da"}}'
+"""Mermaid's own first colour is hardly to be seen, on a dark page least of all."""
 _ODD = re.compile(r"[^A-Za-z0-9_./ -]+")
 _WEB = re.compile(r"https?://[A-Za-z0-9.:-]+", re.ASCII)
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
@@ -29,12 +31,15 @@ def chart(history: History) -> Markdown | None:
     values = [number for _, number in points]
     low, high = min(values), max(values)
     margin = (high - low) * 0.1 or abs(high) * 0.1 or 1.0
-    labels = ", ".join(f'"{_label(label)}"' for label, _ in points)
+    labels = [_label(label) for label, _ in points]
+    quoted = ", ".join(f'"{label}"' for label in labels)
+    width = min(1600, max(700, sum(len(label) * 8 + 16 for label in labels)))  # so that no label covers another
     lines = [
         "```mermaid",
+        f'%%{{init: {{"xyChart": {{"width": {width}, "height": 260}}, {_COLOUR}}}}}%%',
         "xychart-beta",
         f'    title "{_label(history.metric, 60)} of {_label(history.artifact, 60)}"',
-        f"    x-axis [{labels}]",
+        f"    x-axis [{quoted}]",
         f"    y-axis {number(low - margin)} --> {number(high + margin)}",
         f"    line [{', '.join(number(value) for value in values)}]",
         "```",

@@ -118,3 +118,25 @@ def test_C12_tagboat_yaml_of_the_head_has_no_say(project: Project, cache: Path) 
     row = next(row for row in found["comparison"]["metrics"] if row["name"] == "accuracy")
     assert (row["direction"], row["better"]) == ("higher", True)
     assert found["planned"][1]["note"] == ""
+
+
+def test_C15_no_variable_of_the_runner_is_in_a_report(project: Project, cache: Path, tmp_path: Path) -> None:
+    text = (project.git.path / "tagboat.yaml").read_text()
+    secretive = text.replace("acme/models}", "acme/models, signing-key: '${env:CANARY_SECRET}'}")
+    assert secretive != text
+    (project.git.path / "tagboat.yaml").write_text(secretive)
+    try:
+        for depth in ((), ("--offline",)):
+            variables = environment(
+                XDG_CACHE_HOME=str(cache),
+                XDG_STATE_HOME=str(cache / "state"),
+                CANARY_SECRET="canary-7f3a",
+                KUBECONFIG="/nowhere",
+            )
+            stdout, stderr = io.StringIO(), io.StringIO()
+            context = Context(project.git.path, variables, stdout=stdout, stderr=stderr)
+            assert run(context, ["report", "main", "change", "--json", *depth]) == 0
+            assert json.loads(stdout.getvalue())["planned"][1]["changes"]
+            assert "canary-7f3a" not in stdout.getvalue()
+    finally:
+        (project.git.path / "tagboat.yaml").write_text(text)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import Counter
@@ -173,7 +174,7 @@ def test_C10_what_is_too_much_is_left_out_whole_and_the_page_says_where_the_rest
     big = msgspec.structs.replace(
         told,
         comparison=msgspec.structs.replace(told.comparison, metrics=many, params=many, notes=[long] * 80),
-        planned=[msgspec.structs.replace(told.planned[0], changes=[Change(object=long, action=Action.UPDATE, diff=diff)] * 31)] * 20,
+        planned=[msgspec.structs.replace(told.planned[0], changes=[Change(object=long, action=Action.UPDATE, diff=diff)] * 31)] * 5,
         artifacts=[long] * 50,
     )  # fmt: skip
     made = page(big, PLACE, room)
@@ -198,11 +199,12 @@ class TestCharts:
         assert drawn is not None
         lines = drawn.splitlines()
         assert (lines[0], lines[-1]) == ("```mermaid", "```")
-        assert len(lines) == 7
-        assert re.fullmatch(r'    title "[A-Za-z0-9_./ -]+ of [A-Za-z0-9_./ -]+"', lines[2])
-        assert re.fullmatch(r'    x-axis \[("[A-Za-z0-9_./ -]+"(, )?)+\]', lines[3])
-        assert re.fullmatch(r"    y-axis -?[0-9.]+ --> -?[0-9.]+", lines[4])
-        assert lines[5] == "    line [0.00001, -3, 0]"
+        assert len(lines) == 8
+        assert json.loads(lines[1].removeprefix("%%{init: ").removesuffix("}%%"))["xyChart"]["height"] == 260
+        assert re.fullmatch(r'    title "[A-Za-z0-9_./ -]+ of [A-Za-z0-9_./ -]+"', lines[3])
+        assert re.fullmatch(r'    x-axis \[("[A-Za-z0-9_./ -]+"(, )?)+\]', lines[4])
+        assert re.fullmatch(r"    y-axis -?[0-9.]+ --> -?[0-9.]+", lines[5])
+        assert lines[6] == "    line [0.00001, -3, 0]"
 
     @pytest.mark.parametrize("value", [1e300, 1e-300, float("nan"), float("inf")])
     def test_what_cannot_be_drawn_is_left_out(self, value: float) -> None:
