@@ -42,6 +42,13 @@ class Step:
         return match["ref"] if match else None
 
     @property
+    def shows(self) -> bool:
+        """Whether Tagboat runs here as the Action, and for more than a look: GitHub's pages are shown such a run."""
+        asked = self.inputs.get("command") or self.environment.get("INPUT_COMMAND") or ""
+        ran = COMMANDS.search(self.run)
+        return self.is_ours and asked != "plan" and (ran is None or ran["command"] == "action")
+
+    @property
     def reconciles(self) -> bool:
         """Whether Tagboat brings every slot to what the registry says here."""
         asked = self.inputs.get("command") or self.environment.get("INPUT_COMMAND") or ""

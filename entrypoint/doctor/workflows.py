@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from entrypoint.configuration import registration_for
+from entrypoint.configuration.report_settings import Report
 from entrypoint.doctor.findings import Finding, Severity, Unchecked
 from entrypoint.doctor.patient import WORKFLOWS, Patient
 from entrypoint.doctor.patterns import matches
@@ -19,6 +20,9 @@ EXAMPLES = ("churn@v1.0.0", "churn#prod#1", "models/nlp=bert@v1.0.0", "models/nl
 WRITES_TAGS = re.compile(
     r"\b(?:gto|tagboat)\s+(?:register|assign|unassign|deregister|deprecate)\b|\bgit\s+push\b.*(?:--tags|--follow-tags|refs/tags)"
 )
+DEPLOYING = frozenset({"create", "push", "schedule"})
+"""Triggers by which a workflow deploys with nobody asking."""
+
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -124,6 +128,20 @@ def _permissions(patient: Patient, workflow: Workflow) -> Iterator[Finding]:
             yield _finding(Severity.WARNING, where, message, "Write permissions: {contents: read}.")
         elif isinstance(granted, dict):
             yield from _contents(granted.get("contents", "none"), where, job, assigns=assigns)
+            if DEPLOYING & set(workflow.triggers) and any(step.shows for step in job.steps):
+                yield from _pages(patient.configuration.report, granted, where)
+
+
+def _pages(report: Report, granted: dict[str, Any], where: str) -> Iterator[Finding]:
+    """Whether the job may write what GitHub's pages are to show of it."""
+    wanted = {"deployments": report.deployments, "checks": report.checks, "pull-requests": report.failure_comments}
+    missing = [f"{name}: write" for name, on in wanted.items() if on and granted.get(name) != "write"]
+    if missing:
+        message = (
+            "the token may not write all that GitHub's pages are to show of a run, so each one ends with a warning"
+        )
+        mend = f"Add {', '.join(missing)} to its permissions, or turn it off (report: in tagboat.yaml)."
+        yield _finding(Severity.NOTE, where, message, mend)
 
 
 def _identity(patient: Patient, granted: Any, where: str, job: Job) -> Iterator[Finding]:

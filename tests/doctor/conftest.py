@@ -12,12 +12,14 @@ from entrypoint.errors import UnreachableError
 from entrypoint.registry.repository import Repository
 from tests.configuration.kinds_of_target import KINDS
 
+GOOD_PERMISSIONS = "{contents: read, deployments: write, checks: write, pull-requests: write}"
+
 GOOD_WORKFLOW = """
 name: Tagboat
 on:
   push: {tags: ["**"]}
   schedule: [{cron: "17 * * * *"}]
-permissions: {contents: read}
+permissions: {contents: read, deployments: write, checks: write, pull-requests: write}
 jobs:
   deploy:
     runs-on: ubuntu-latest

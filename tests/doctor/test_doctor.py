@@ -11,7 +11,7 @@ from entrypoint.cli import run
 from entrypoint.commands.context import Context
 from entrypoint.doctor import Severity
 from entrypoint.doctor.patterns import matches
-from tests.doctor.conftest import GOOD_CONFIGURATION, GOOD_WORKFLOW
+from tests.doctor.conftest import GOOD_CONFIGURATION, GOOD_PERMISSIONS, GOOD_WORKFLOW
 
 
 def said(findings) -> str:
@@ -199,10 +199,10 @@ def test_what_a_kind_of_target_has_to_say_of_its_settings_is_said(setting, expec
         ('{tags: ["**"]}', "{branches: [main]}", "error", "starts no workflow"),
         ('push: {tags: ["**"]}', "workflow_dispatch:", "error", "no workflow that runs Tagboat starts when"),
         ("command: reconcile", "command: deploy", "warning", "nothing reconciles on a schedule"),
-        ("permissions: {contents: read}", "", "warning", "it says no permissions"),
-        ("permissions: {contents: read}", "permissions: write-all", "warning", "may write everything"),
-        ("permissions: {contents: read}", "permissions: {}", "error", "may not read the repository"),
-        ("permissions: {contents: read}", "permissions: {id-token: write}", "error", "may not read the repository"),
+        (f"permissions: {GOOD_PERMISSIONS}", "", "warning", "it says no permissions"),
+        (f"permissions: {GOOD_PERMISSIONS}", "permissions: write-all", "warning", "may write everything"),
+        (f"permissions: {GOOD_PERMISSIONS}", "permissions: {}", "error", "may not read the repository"),
+        (f"permissions: {GOOD_PERMISSIONS}", "permissions: {id-token: write}", "error", "may not read the repository"),
         ("tagboat@v0.1.0", "tagboat@main", "warning", "the Action follows 'main'"),
         ("jobs:", "concurrency: {group: x, cancel-in-progress: true}\njobs:", "warning", "cancels one that is at work"),
         ("  schedule:", "  pull_request_target:\n  schedule:", "error", "pull_request_target"),
@@ -220,6 +220,16 @@ def test_registration_that_assigns_needs_the_right_to_push(healthy):
     healthy.commit({"tagboat.yaml": GOOD_CONFIGURATION + "registration: {assign: dev}\n",
                     ".github/workflows/tagboat.yml": GOOD_WORKFLOW.replace("{command: reconcile}", "{}")})  # fmt: skip
     assert "registration.assign pushes a tag" in said(healthy.findings("workflows"))
+
+
+def test_a_token_that_may_not_write_githubs_pages_is_worth_knowing(healthy):
+    healthy.commit({".github/workflows/tagboat.yml": GOOD_WORKFLOW.replace(GOOD_PERMISSIONS, "{contents: read}")})
+    (finding,) = healthy.findings("workflows")
+    assert finding.severity is Severity.NOTE
+    assert "deployments: write, checks: write, pull-requests: write" in finding.mend
+    off = "report: {deployments: false, checks: false, failure-comments: false}\n"
+    healthy.commit({"tagboat.yaml": GOOD_CONFIGURATION + off})
+    assert healthy.findings("workflows") == []
 
 
 def test_tags_pushed_with_the_workflows_own_token_are_pointed_out(healthy):
@@ -267,7 +277,7 @@ def test_a_login_by_the_jobs_identity_needs_the_right_to_one(healthy):
     (finding,) = healthy.findings("workflows")
     assert (finding.severity, finding.where) == (Severity.ERROR, ".github/workflows/tagboat.yml: jobs.deploy")
     assert "targets.far logs in" in finding.message
-    granted = GOOD_WORKFLOW.replace("{contents: read}", "{contents: read, id-token: write}")
+    granted = GOOD_WORKFLOW.replace("{contents: read", "{id-token: write, contents: read")
     healthy.commit({".github/workflows/tagboat.yml": granted})
     assert healthy.findings("workflows") == []
 
