@@ -38,8 +38,9 @@ def small(
     code: Mapping[str, bytes] | None = None,
     base_image: str | None = None,
     at: str = "iris.joblib",
+    format_: str = "sklearn-joblib",
 ) -> Bundle:
-    """A bundle with this lock, written as wrap writes it; the model is text that nothing loads."""
+    """A bundle with this lock, written as wrap writes it; unless one is given, the model is text that nothing loads."""
     files = {"model/iris.joblib": b"a model"} if model is None else {f"model/{k}": v for k, v in model.items()}
     files |= {f"code/{path}": text for path, text in (code or {}).items()}
     server = server_wheel(folder / "cache")
@@ -50,10 +51,10 @@ def small(
         (made / path).write_bytes(content)
     identity = bundle.digest(
         model=_under(made / "model"), code=_under(made / "code"), lock=lock, server=server.sha256, python=python,
-        format="sklearn-joblib", path=at, base_image=base_image,
+        format=format_, path=at, base_image=base_image,
     )  # fmt: skip
     description = Description(
-        schema=bundle.SCHEMA, name="iris", version=version, commit=COMMIT, digest=identity, format="sklearn-joblib",
+        schema=bundle.SCHEMA, name="iris", version=version, commit=COMMIT, digest=identity, format=format_,
         model=at, python=python, requirements=bundle.LOCK, server=f"server/{server.path.name}", methods={},
         libraries={}, code=sorted(code or {}), scan={}, base_image=base_image,
     )  # fmt: skip
