@@ -72,6 +72,7 @@ class Slotkeeper:
         for document in made.documents[place + 1 :]:
             self.api.ensure(document, self.slot)
         self._drop_companions(wanted)
+        yield from self._leave_behind(made.endpoint)
         yield from self._settle(release, made)
 
     def take_down(self, kind: str) -> Iterator[Step]:
@@ -121,7 +122,7 @@ class Slotkeeper:
 
     def _in_use(self, endpoint: str) -> set[Reference]:
         """What the endpoint serves by, and is on its way to, whatever our records say: configs and their models."""
-        seen = self.api.endpoint(endpoint)
+        seen = self.api.endpoint(endpoint) if endpoint else None
         configs = {seen.config, seen.pending} - {None, ""} if seen is not None else set()
         found = {Reference(ENDPOINT_CONFIG.name, str(name)) for name in configs}
         for config in list(found):
@@ -159,6 +160,19 @@ class Slotkeeper:
             self.records.update(
                 lambda before: replace(before, inventory=tuple(each for each in before.inventory if each not in old))
             )
+
+    def _leave_behind(self, endpoint: str) -> Iterator[Step]:
+        """Delete the slot's endpoints of other names, now that this one serves: `endpoint-name` has changed."""
+        record = self.records.read() or SlotRecord(slot=self.slot)
+        others = {each for each in record.inventory if each.kind == ENDPOINT.name and each.name != endpoint}
+        if not others:
+            return
+        for reference in sorted(others):
+            yield from self._delete_endpoint(reference.name)
+        self.records.update(
+            lambda before: replace(before, inventory=tuple(each for each in before.inventory if each not in others))
+        )
+        yield Step(name="rename", detail=f"{', '.join(each.name for each in sorted(others))} gave way to {endpoint}")
 
     def _bring_endpoint(self, document: Document, config: str) -> Iterator[Step]:
         """Make the endpoint, or begin its update; where it is on its way already, only wait."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from msgspec.structs import replace
+
 from deployers.base import Request, Response
 from deployers.errors import UnreachableError
 from deployers.sagemaker.refusals import AnswerError, NotFoundError
@@ -34,7 +36,12 @@ def call(amazon: Amazon, endpoint: str, request: Request, clock: Callable[[], fl
 
     Raises `UnreachableError` when nothing answers, which is so for every path that SageMaker does not hand on.
     """
-    return invoke(amazon, endpoint, request, attributes_for(request), clock)
+    answer = invoke(amazon, endpoint, request, attributes_for(request), clock)
+    if answer.status == 200:
+        return answer
+    # A refusal of the server's comes back as an error of SageMaker's, without any header of the server's.
+    named = invoke(amazon, endpoint, READY, ASK_READY, clock).headers
+    return replace(answer, headers={name: value for name, value in named.items() if name == "x-tagboat-release"})
 
 
 def invoke(

@@ -204,7 +204,7 @@ class SagemakerDeployer(Deployer):
             raise UnreachableError(
                 "there is no candidate", where=str(slot), hint="SageMaker shifts the traffic itself: see `deployment`."
             )
-        name = endpoint_name(slot, self.settings)
+        name = self._endpoint(slot)
         if is_silent(self.settings):
             way = Silent(self.settings, self.bucket, name, lambda: self._look(slot).proof, self.monotonic, self.sleep)
             return way.call(request)
@@ -214,7 +214,7 @@ class SagemakerDeployer(Deployer):
         """What AWS says of the endpoint, and the last lines that its containers have written."""
         record = self._records(slot).read()
         since = record.operation.since if record is not None and record.operation is not None else None
-        return explain(self.amazon, endpoint_name(slot, self.settings), since=since)
+        return explain(self.amazon, self._endpoint(slot), since=since)
 
     # What changes the target
 
@@ -307,7 +307,7 @@ class SagemakerDeployer(Deployer):
         with lease(
             self.bucket, slot, patience=self.lease_patience, duration=self.lease_duration, sleep=self.sleep
         ) as held:
-            for _ in self.poller.until_still(endpoint_name(slot, self.settings)):
+            for _ in self.poller.until_still(self._endpoint(slot)):
                 held.renew()
             yield held
 
@@ -370,7 +370,12 @@ class SagemakerDeployer(Deployer):
             clock=self.surroundings.clock,
         )
 
+    def _endpoint(self, slot: Slot) -> str:
+        """What serves the slot now; `endpoint-name` may have changed since."""
+        record = self._records(slot).read()
+        return record.endpoint if record is not None and record.endpoint else endpoint_name(slot, self.settings)
+
     def _url(self, slot: Slot) -> str:
         """Where clients invoke it; they sign their requests."""
-        name = endpoint_name(slot, self.settings)
+        name = self._endpoint(slot)
         return f"https://runtime.sagemaker.{self.amazon.region}.amazonaws.com/endpoints/{name}/invocations"

@@ -182,6 +182,6 @@ def _denied(service: str, operation: str, said: str, where: str) -> DeniedError:
 
 def _answer(error: Any, said: str, where: str) -> AnswerError:
     answer = AnswerError(said, where=where)
-    answer.status = int(error.response.get("OriginalStatusCode") or status_of(error))
+    answer.status = int(error.response.get("OriginalStatusCode", status_of(error)))
     answer.body = str(error.response.get("OriginalMessage") or "")[:WORDS]
     return answer
