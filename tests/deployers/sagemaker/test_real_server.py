@@ -40,8 +40,9 @@ class RealSubject(AwsSubject):
     def release(self, slot, version, tag=None):
         factor = version.partition(".")[0].removeprefix("v")
         model = b"no graph" if version.endswith("broken") else times(factor)
-        folder = self.folder / "bundles" / version
-        bundle = small(folder, LOCK, model={"m.onnx": model}, version=version, format_="onnx", at="m.onnx")
+        bundle = small(
+            self.folder / "bundles", LOCK, model={"m.onnx": model}, version=version, format_="onnx", at="m.onnx"
+        )
         settings = {"server": {}, "target": {}}
         release = Release(
             slot=slot, version=version, commit="c" * 40, bundle_digest=bundle.digest, settings=settings, tag=tag
