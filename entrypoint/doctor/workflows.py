@@ -41,7 +41,7 @@ def check(patient: Patient) -> Iterator[Finding | Unchecked]:
     for workflow in ours:
         yield from _permissions(patient, workflow)
         yield from _pinned(workflow)
-        if workflow.cancels:
+        if workflow.cancels and not _only_reports(workflow):
             yield _finding(
                 Severity.WARNING,
                 workflow.path,
@@ -110,8 +110,14 @@ def _scheduled(ours: Sequence[Workflow]) -> Iterator[Finding]:
         )
 
 
+def _only_reports(workflow: Workflow) -> bool:
+    """Whether all that it does is to report on pull requests: no slot is touched, and no tag is written."""
+    return bool(workflow.triggers) and workflow.triggers.keys() <= {"pull_request", "workflow_run"}
+
+
 def _permissions(patient: Patient, workflow: Workflow) -> Iterator[Finding]:
-    assigns = any(
+    reports = _only_reports(workflow)
+    assigns = not reports and any(
         registration_for(patient.configuration, name).assign for name in ("", *patient.configuration.artifacts)
     )
     for job in workflow.jobs:
@@ -119,7 +125,8 @@ def _permissions(patient: Patient, workflow: Workflow) -> Iterator[Finding]:
             continue
         granted = workflow.permissions if job.permissions is None else job.permissions
         where = f"{workflow.path}: jobs.{job.name}"
-        yield from _identity(patient, granted, where, job)
+        if not reports:  # what cannot be asked for want of an identity is rendered
+            yield from _identity(patient, granted, where, job)
         if granted is None:
             message = "it says no permissions, so the token may do whatever the repository's default allows"
             yield _finding(Severity.WARNING, where, message, "Add permissions: {contents: read}.")
@@ -130,6 +137,9 @@ def _permissions(patient: Patient, workflow: Workflow) -> Iterator[Finding]:
             yield from _contents(granted.get("contents", "none"), where, job, assigns=assigns)
             if DEPLOYING & set(workflow.triggers) and any(step.shows for step in job.steps):
                 yield from _pages(patient.configuration.report, granted, where)
+            if reports and granted.get("pull-requests") != "write":
+                message = "the token may not comment on pull requests, and a report is a comment"
+                yield _finding(Severity.WARNING, where, message, "Add pull-requests: write to its permissions.")
 
 
 def _pages(report: Report, granted: dict[str, Any], where: str) -> Iterator[Finding]:

@@ -88,6 +88,13 @@ class ChangeReport(msgspec.Struct, frozen=True, kw_only=True):
     notes: Sequence[str] = ()
     schema: Literal[1] = 1
 
+    @property
+    def quiet(self) -> bool:
+        """Whether the pull request changes nothing that a model is made of or measured by."""
+        told = self.comparison
+        moved = any(one.changed for one in (*told.metrics, *told.params)) or told.files or told.requirements
+        return not moved and not self.artifacts and not any(plot.changed for plot in self.plots)
+
 
 def write(path: Path, report: ChangeReport) -> None:
     """Write the report to a file. Raises `UsageError` where that cannot be."""

@@ -53,7 +53,7 @@ def _report(reporting: Reporting, pull: PullRequest) -> Verdict:
     if not pull.trusted:
         left = f"left in {reporting.file.name}" if reporting.file else "in the summary alone: no report-file is set"
         return _ended(f"The report on #{pull.number}, a fork's, is {left}; this run has no right to comment.")
-    return _ended(f"The report on #{pull.number} is at {_comment(reporting, report)}")
+    return _ended(_comment(reporting, report))
 
 
 def _show(reporting: Reporting, finished: FinishedRun) -> Verdict:
@@ -82,7 +82,7 @@ def _show(reporting: Reporting, finished: FinishedRun) -> Verdict:
     planned = list(plan(workspace, registry, names, finished.head, Depth.COMPARED))
     report = msgspec.structs.replace(report, planned=planned)
     reporting.summary(page(report, _place(reporting), SUMMARY))
-    return _ended(f"The report on #{report.number} is at {_comment(reporting, report)}")
+    return _ended(_comment(reporting, report))
 
 
 def _refuse(reporting: Reporting, stranger: Stranger) -> Verdict:
@@ -99,11 +99,17 @@ def _refuse(reporting: Reporting, stranger: Stranger) -> Verdict:
 
 
 def _comment(reporting: Reporting, report: ChangeReport) -> str:
+    """Show the report, and say where. A pull request that touches no model gets no comment unless it has one."""
     request = reporting.request
     inside = request.directory.resolve().relative_to(Repository(request.directory, request.environment).root)
     marker = f"report {(inside / request.config).as_posix()}"
+    body = page(report, _place(reporting), COMMENT)
+    put = comments.replace if report.quiet else comments.put
     with closing(_github(reporting)) as github:
-        return comments.put(github, report.number, marker, page(report, _place(reporting), COMMENT))
+        url = put(github, report.number, marker, body)
+    if url is None:
+        return f"#{report.number} changes nothing that a model is made of or measured by: no comment."
+    return f"The report on #{report.number} is at {url}"
 
 
 def _github(reporting: Reporting) -> GitHub:

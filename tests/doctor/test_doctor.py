@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -214,6 +216,14 @@ def test_a_workflow_that_misses_its_purpose_is_named(healthy, before, after, sev
     healthy.commit({".github/workflows/tagboat.yml": GOOD_WORKFLOW.replace(before, after)})
     findings = [finding for finding in healthy.findings("workflows") if expected in said([finding])]
     assert [finding.severity.value for finding in findings] == [severity]
+
+
+def test_a_workflow_that_only_reports_may_be_cancelled_needs_no_identity_and_must_be_able_to_comment(healthy):
+    reports = (Path(__file__).parents[2] / "examples/workflows/report.yml").read_text()
+    healthy.commit({".github/workflows/report.yml": reports})
+    assert not [finding for finding in healthy.findings("workflows") if "report.yml" in str(finding.where)]
+    healthy.commit({".github/workflows/report.yml": re.sub("pull-requests: write.*", "", reports)})
+    assert "may not comment on pull requests" in said(healthy.findings("workflows"))
 
 
 def test_registration_that_assigns_needs_the_right_to_push(healthy):

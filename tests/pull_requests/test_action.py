@@ -14,7 +14,7 @@ import pytest
 from entrypoint.action import run
 from entrypoint.github.comments import first_line
 from entrypoint.pull_requests import document
-from tests.fakes.github import GitHub, when
+from tests.fakes.github import ACTIONS, GitHub, when
 from tests.fakes.runner import FakeRunner
 from tests.github import payloads
 from tests.pull_requests.projects import Project
@@ -103,6 +103,25 @@ def test_a_shallow_checkout_fetches_the_two_commits_itself(
     github.store.open_pull(7, head=project.head)
     assert step("pull_request", payloads.pull_request(head=project.head, base=project.versions[3])) == 0
     assert "| <code>accuracy</code> | 0.86 | 0.88 |" in bodies(github)[0]
+
+
+def test_a_pull_request_that_touches_no_model_gets_no_comment_but_an_old_one_is_brought_up_to_date(
+    step: Callable[..., int], github: GitHub, fake: FakeRunner, project: Project
+) -> None:
+    base = project.versions[3]
+    project.git.git("checkout", "-q", "--detach", base)
+    words = project.git.commit({"docs/words.md": "Words", "src/code.py": "pass"})
+    project.git.git("checkout", "-q", "main")
+    project.git.git("push", "-q", str(github.store.git.folder), f"{words}:refs/heads/words")
+    subprocess.run(["git", "fetch", "-q", "origin"], cwd=fake.workspace, env=environment(), check=True)
+    github.store.open_pull(7, head=words)
+    assert step("pull_request", payloads.pull_request(head=words, base=base)) == 0, fake.log.getvalue()
+    assert bodies(github) == []
+    assert "no comment" in fake.log.getvalue()
+    github.store.comment(7, f"{MARKER}\nof an earlier commit", ACTIONS)
+    assert step("pull_request", payloads.pull_request(head=words, base=base)) == 0
+    (body,) = bodies(github)
+    assert "No metric, parameter, data, model or requirement changes." in body
 
 
 def test_a_lost_answer_makes_no_second_comment(step: Callable[..., int], github: GitHub, project: Project) -> None:
