@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import EntryPoint
 from typing import Protocol
 
 import msgspec
@@ -19,19 +21,25 @@ class Kinds(Protocol):
 
 
 class InstalledKinds:
-    """What `deployers.discovery` finds."""
+    """What `deployers.discovery` finds, looked for once: every distribution of the environment is opened for it."""
 
     def names(self) -> Sequence[str]:
         """Every deployer that is installed, in order."""
         from deployers import discovery
 
-        return sorted(discovery.names())
+        return sorted(discovery.names(lambda: self._installed))
 
     def settings_type(self, name: str) -> type[msgspec.Struct]:
         """The deployer's ``settings_type``."""
         from deployers import discovery
 
-        return discovery.find(name).settings_type
+        return discovery.find(name, lambda: self._installed).settings_type
+
+    @cached_property
+    def _installed(self) -> Sequence[EntryPoint]:
+        from deployers import discovery
+
+        return list(discovery.installed())
 
 
 class KnownKinds:
