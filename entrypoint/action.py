@@ -9,16 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from deployers.errors import TagboatError
 from entrypoint.configuration.report_settings import Report
@@ -29,6 +26,7 @@ from entrypoint.github.log import ActionLog
 from entrypoint.github.ownership import give_back
 from entrypoint.github.runner import Runner
 from entrypoint.github.witness import OnGitHub
+from entrypoint.interruption import one_interrupt
 from entrypoint.registry.git import find_root
 from entrypoint.report.annotations import remarks
 from entrypoint.report.outputs import outputs
@@ -77,7 +75,7 @@ def run(
     runner.mask(environment.get("INPUT_TOKEN", ""))
     started = clock()
     inputs: Inputs | None = None
-    with _one_interrupt() as deafen:
+    with one_interrupt() as deafen:
         try:
             with runner.fenced():
                 inputs = read_inputs(environment, _workspace(environment))
@@ -285,34 +283,6 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         fared = "passed" if preflight.passed else f"failed: {preflight.failure}"
         yield f"preflight of {preflight.artifact} {preflight.version}: {fared}"
     yield f"status: {verdict.status}"
-
-
-@contextlib.contextmanager
-def _one_interrupt() -> Iterator[Callable[[], None]]:
-    """SIGINT and SIGTERM interrupt the run once; what unwinds after that, or after `deafen`, is not interrupted.
-
-    GitHub sends SIGINT, 7.5 s later SIGTERM, and 2.5 s later kills. Handlers rather than SIG_IGN: a child that is
-    started while we tidy up must not inherit that it is deaf.
-    """
-    deaf = False
-
-    def deafen() -> None:
-        nonlocal deaf
-        deaf = True
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        if not deaf:
-            deafen()
-            raise KeyboardInterrupt
-
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield deafen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tidy(environment: Mapping[str, str], started: float) -> None:

@@ -186,3 +186,19 @@ def test_the_schedule_brings_what_no_event_brought_and_promotes_what_has_passed(
     hub.run("reconcile-and-promote.yml", "schedule", {"schedule": "17,47 * * * *"}, "--secret", "SLACK_URL=x")
     assert (hub.served("fraud", "dev"), hub.served("fraud", "prod")) == ("v1.0.0", "v1.0.0")
     assert "fraud#prod#2" in hub.tags()
+
+
+@pytest.mark.slow
+def test_a_forks_pull_request_leaves_its_report_for_the_workflow_that_may_comment(hub: Hub) -> None:
+    hub.register("churn")
+    hub.assign("churn", "dev")
+    base = hub.git.head
+    head = hub.git.commit(
+        {"model/predictor.py": MODEL.format(number=2), "dvc.yaml": "metrics: [m.json]\n", "m.json": '{"f1": 0.5}'}
+    )
+    source = {"full_name": "mallory/models", "fork": True}
+    pull = {"number": 7, "head": {"sha": head, "ref": "change", "repo": source},
+            "base": {"sha": base, "ref": "main", "repo": {"full_name": "octo-org/models"}}}  # fmt: skip
+    out = hub.run("report.yml", "pull_request", {"action": "opened", "number": 7, "pull_request": pull})
+    assert "a fork's, is left in tagboat-report.json" in out
+    assert hub.served("churn", "dev") is None, "a pull request deploys nothing"
