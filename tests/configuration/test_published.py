@@ -55,9 +55,11 @@ def test_every_example_of_the_documentation_is_accepted_by_loader_and_schema():
         jsonschema.validate(yaml.safe_load(example), schema)
 
 
-def test_every_example_of_the_pages_of_targets_is_accepted():
-    text = (DOCUMENTATION.parent / "kubernetes.md").read_text(encoding="utf-8")
-    examples = [found for found in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "targets:" in found]
+@pytest.mark.parametrize("page", ["kubernetes.md", "promotion.md"])
+def test_every_example_of_the_pages_of_targets_and_promotion_is_accepted(page):
+    text = (DOCUMENTATION.parent / page).read_text(encoding="utf-8")
+    examples = [found for found in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "stages:" in found
+                or "targets:" in found]  # fmt: skip
     assert examples
     for example in examples:
         parse(example.encode())
