@@ -75,19 +75,25 @@ class SlotStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def survey(
-    workspace: Workspace, registry: Registry, *, artifact: str | None = None, stage: str | None = None
+    workspace: Workspace,
+    registry: Registry,
+    *,
+    artifact: str | None = None,
+    stage: str | None = None,
+    awaited: bool = False,
 ) -> Sequence[SlotStatus]:
     """Look at every slot that the registry assigns or a target of ours has, at most one artifact's or stage's.
 
-    Targets are asked side by side; one that does not answer costs its own slots alone.
+    ``awaited``: also at those that are empty because a promotion into them is held. Targets are asked side by side; one
+    that does not answer costs its own slots alone.
     """
-    assigned = set(workspace.assigned_slots(registry))
+    held = {(hold.artifact, hold.stage): hold for hold in holds(workspace, registry, artifact=artifact, stage=stage)}
+    assigned = {*workspace.assigned_slots(registry), *(workspace.slots_of(list(held)) if awaited else ())}
     with ThreadPoolExecutor(OBSERVERS) as observers:
         found = {slot for slots in observers.map(lambda name: _slots_of(workspace, name), workspace.targets)
                  for slot in slots}  # fmt: skip
         chosen = sorted(_chosen(assigned | found, artifact, stage))
         seen = list(observers.map(lambda slot: _look(workspace, registry, slot, orphan=slot not in assigned), chosen))
-    held = {(hold.artifact, hold.stage): hold for hold in holds(workspace, registry, artifact=artifact, stage=stage)}
     return [msgspec.structs.replace(one, promotion_hold=held.get((one.slot.artifact, one.slot.stage))) for one in seen]
 
 

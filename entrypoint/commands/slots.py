@@ -42,7 +42,7 @@ def status(context: Context, artifact: str | None, stage: str | None, config: st
         progress=progress_for(context.stderr),
     )
     workspace = Workspace.open(request)
-    seen = survey(workspace, workspace.read_registry(), artifact=artifact, stage=stage)
+    seen = survey(workspace, workspace.read_registry(), artifact=artifact, stage=stage, awaited=True)
     context.out({"slots": [one.to_document() for one in seen]}, lambda: _print(context, seen))
 
 
