@@ -18,7 +18,7 @@ from deployers.errors import RefusedError
 from deployers.sagemaker import names
 from deployers.sagemaker.companions import Companions
 from deployers.sagemaker.documents import Document, creating, updating
-from deployers.sagemaker.kinds import ALARM, BY_NAME, ENDPOINT, Kind
+from deployers.sagemaker.kinds import ALARM, BY_NAME, ENDPOINT, ENDPOINT_CONFIG, MODEL, Kind
 from deployers.sagemaker.refusals import BusyError, ExistsError, NotFoundError
 from deployers.sagemaker.wire import Amazon
 
@@ -55,7 +55,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Api:
-    """One target's objects."""
+    """One target's objects. ``kind``: what of a slot takes the requests."""
+
+    kind: Kind = ENDPOINT
 
     def __init__(self, amazon: Amazon) -> None:
         self.amazon = amazon
@@ -155,6 +157,18 @@ class Api:
         """Begin to bring the endpoint to its config. Raises `refusals.BusyError` while it changes already."""
         self.amazon.call(self.amazon.sagemaker.update_endpoint, patience=SEEN, **updating(document.request))
 
+    def in_use(self, endpoint: str) -> set[tuple[str, str]]:
+        """What an endpoint serves by, and is on its way to, by kind and name: configs and their models."""
+        seen = self.endpoint(endpoint)
+        configs = {seen.config, seen.pending} - {None, ""} if seen is not None else set()
+        found = {(ENDPOINT_CONFIG.name, str(name)) for name in configs}
+        for _, config in list(found):
+            described = self.find(ENDPOINT_CONFIG, config) or {}
+            for group in ("ProductionVariants", "ShadowProductionVariants"):
+                named = (variant.get("ModelName") for variant in described.get(group) or [])
+                found |= {(MODEL.name, name) for name in named if name}
+        return found
+
     def delete(self, kind: Kind, name: str, slot: Slot) -> bool:
         """End an object that is there and ours; whether it is gone, or going."""
         if not self.is_ours(kind, name, slot):
@@ -168,7 +182,7 @@ class Api:
         except NotFoundError:
             return False
         except BusyError:
-            if kind is ENDPOINT:
+            if kind is self.kind:
                 raise
             return False
         return True

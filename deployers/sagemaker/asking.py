@@ -15,6 +15,7 @@ from deployers.base import Request, Response
 from deployers.errors import UnreachableError
 from deployers.sagemaker import calling, waiting
 from deployers.sagemaker.bucket import Bucket
+from deployers.sagemaker.calling import Entrance
 from deployers.sagemaker.looking import Proof
 from deployers.sagemaker.payloads import EndpointKind
 from deployers.sagemaker.settings import SagemakerSettings
@@ -33,7 +34,7 @@ class Silent:
 
     settings: SagemakerSettings
     bucket: Bucket
-    endpoint: str
+    entrance: Entrance
     prove: Callable[[], Proof]
     clock: Callable[[], float]
     sleep: Callable[[float], None]
@@ -42,13 +43,17 @@ class Silent:
         """Ask it; whether it is ready, its configuration says. Raises `UnreachableError` when nothing answers."""
         proof = self.prove()
         if proof.release_id is None:
-            raise UnreachableError(proof.problem or "nothing of ours is served", where=f"Endpoint {self.endpoint}")
+            raise UnreachableError(
+                proof.problem or "nothing of ours is served", where=f"Endpoint {self.entrance.endpoint}"
+            )
         named = {RELEASE: proof.release_id}
         if request.path == calling.READY_PATH:
             return Response(status=200, headers=named, body=b"", seconds=0.0)
         attributes = calling.attributes_for(request) if self.settings.container is None else ""
         if self.settings.kind is EndpointKind.ASYNCHRONOUS:
-            answer = waiting.call(self.bucket, self.endpoint, request, attributes, clock=self.clock, sleep=self.sleep)
+            answer = waiting.call(
+                self.bucket, self.entrance.endpoint, request, attributes, clock=self.clock, sleep=self.sleep
+            )
         else:
-            answer = calling.invoke(self.bucket.amazon, self.endpoint, request, attributes, self.clock)
+            answer = calling.invoke(self.bucket.amazon, self.entrance, request, attributes, self.clock)
         return replace(answer, headers={**answer.headers, **named})

@@ -21,10 +21,8 @@ from deployers.sagemaker.api import Api, Endpoint
 from deployers.sagemaker.documents import Document, Made
 from deployers.sagemaker.kinds import (
     BY_NAME,
-    ENDPOINT,
     ENDPOINT_CONFIG,
     KINDS,
-    MODEL,
     SCALABLE_TARGET,
     SCALING_POLICY,
 )
@@ -63,7 +61,7 @@ class Slotkeeper:
             )
         )
         yield Step(name="record", detail="what it will be made of is written down")
-        (endpoint,) = made.of(ENDPOINT)
+        (endpoint,) = made.of(self.api.kind)
         place = made.documents.index(endpoint)
         made_now = [str(each) for each in made.documents[:place] if self.api.ensure(each, self.slot)]
         yield Step(name="create", detail=", ".join(made_now) or "all of it is there")
@@ -81,11 +79,11 @@ class Slotkeeper:
         record = self.records.update(lambda before: replace(before, operation=operation))
         yield Step(name="record", detail="that it is taken down is written down")
         for reference in record.inventory:
-            if reference.kind == ENDPOINT.name:
+            if reference.kind == self.api.kind.name:
                 yield from self._delete_endpoint(reference.name)
         yield Step(name="endpoint", detail="it is gone")
         spared = self._in_use(record.endpoint)  # nothing, unless somebody has made the endpoint his own
-        rest = {each for each in record.inventory if each.kind != ENDPOINT.name} - spared
+        rest = {each for each in record.inventory if each.kind != self.api.kind.name} - spared
         for reference in sorted(rest, key=_place, reverse=True):
             self.api.delete(BY_NAME[reference.kind], reference.name, self.slot)
         yield Step(name="take down", detail="what it was made of is gone")
@@ -107,7 +105,7 @@ class Slotkeeper:
                 kept |= {Reference.of(each) for each in stored.made.documents}
             else:
                 dropped.append(stored)
-        surplus = [each for each in record.inventory if each not in kept and each.kind != ENDPOINT.name]
+        surplus = [each for each in record.inventory if each not in kept and each.kind != self.api.kind.name]
         spared = self._in_use(record.endpoint) if surplus else set()
         gone: set[Reference] = set()
         for reference in sorted(set(surplus) - spared, key=_place, reverse=True):
@@ -121,16 +119,8 @@ class Slotkeeper:
             self.records.drop_release(stored.release.id)
 
     def _in_use(self, endpoint: str) -> set[Reference]:
-        """What the endpoint serves by, and is on its way to, whatever our records say: configs and their models."""
-        seen = self.api.endpoint(endpoint) if endpoint else None
-        configs = {seen.config, seen.pending} - {None, ""} if seen is not None else set()
-        found = {Reference(ENDPOINT_CONFIG.name, str(name)) for name in configs}
-        for config in list(found):
-            described = self.api.find(ENDPOINT_CONFIG, config.name) or {}
-            for group in ("ProductionVariants", "ShadowProductionVariants"):
-                named = (variant.get("ModelName") for variant in described.get(group) or [])
-                found |= {Reference(MODEL.name, name) for name in named if name}
-        return found
+        """What the endpoint serves by, and is on its way to, whatever our records say."""
+        return {Reference(kind, name) for kind, name in self.api.in_use(endpoint)} if endpoint else set()
 
     def _unscale(self, seen: Endpoint, config: str) -> None:
         """Scale no more before the type of instances changes, which AWS refuses otherwise; `bring_up` begins it anew.
@@ -178,7 +168,7 @@ class Slotkeeper:
         """Make the endpoint, or begin its update; where it is on its way already, only wait."""
         for _ in range(ATTEMPTS):
             seen = self.api.endpoint(document.name)
-            if seen is not None and not self.api.is_ours(ENDPOINT, seen.name, self.slot):
+            if seen is not None and not self.api.is_ours(self.api.kind, seen.name, self.slot):
                 raise _not_ours(document)
             if seen is not None and not _is_bound_for(seen, config):
                 yield from self.poller.until_still(document.name)
@@ -206,7 +196,7 @@ class Slotkeeper:
     def _delete_endpoint(self, name: str) -> Iterator[Step]:
         for _ in range(ATTEMPTS):
             try:
-                if not self.api.delete(ENDPOINT, name, self.slot):
+                if not self.api.delete(self.api.kind, name, self.slot):
                     return
             except BusyError:
                 self.poller.sleep(FIRST_PAUSE)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 from msgspec.structs import replace
 
 from deployers.base import Request, Response
@@ -31,22 +32,37 @@ RELEASE = re.compile(r"(?:\A|[,;\s])tagboat-release=([0-9a-f]{32})(?:\Z|[,;\s])"
 METHOD_NAME = re.compile(r"[A-Za-z0-9_]{1,100}", re.ASCII)
 
 
-def call(amazon: Amazon, endpoint: str, request: Request, clock: Callable[[], float] = time.monotonic) -> Response:
+class Entrance(msgspec.Struct, frozen=True, kw_only=True):
+    """Where requests go: an endpoint, and of it the variant or the inference component that is meant."""
+
+    endpoint: str
+    variant: str | None = None
+    component: str | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """The members of InvokeEndpoint that say so."""
+        named = {
+            "EndpointName": self.endpoint, "TargetVariant": self.variant, "InferenceComponentName": self.component
+        }  # fmt: skip
+        return {member: value for member, value in named.items() if value is not None}
+
+
+def call(amazon: Amazon, entrance: Entrance, request: Request, clock: Callable[[], float] = time.monotonic) -> Response:
     """Send a request to what serves; the release that answered is in ``x-tagboat-release``, as everywhere.
 
     Raises `UnreachableError` when nothing answers, which is so for every path that SageMaker does not hand on.
     """
-    answer = invoke(amazon, endpoint, request, attributes_for(request), clock)
+    answer = invoke(amazon, entrance, request, attributes_for(request), clock)
     if answer.status == 200:
         return answer
     # A refusal of the server's comes back as an error of SageMaker's, without any header of the server's.
-    named = invoke(amazon, endpoint, READY, ASK_READY, clock).headers
+    named = invoke(amazon, entrance, READY, ASK_READY, clock).headers
     return replace(answer, headers={name: value for name, value in named.items() if name == "x-tagboat-release"})
 
 
 def invoke(
     amazon: Amazon,
-    endpoint: str,
+    entrance: Entrance,
     request: Request,
     attributes: str = "",
     clock: Callable[[], float] = time.monotonic,
@@ -55,7 +71,7 @@ def invoke(
     began = clock()
     headers = {name.lower(): value for name, value in request.headers.items()}
     arguments: dict[str, Any] = {
-        "EndpointName": endpoint,
+        **entrance.arguments(),
         "Body": request.body or b"[]",
         "ContentType": headers.get("content-type", "application/json"),
         "Accept": headers.get("accept", "*/*"),
@@ -70,7 +86,7 @@ def invoke(
             raise UnreachableError(f"the container does not answer: {error.message}", where=error.where) from error
         return Response(status=error.status, headers={}, body=error.body.encode(), seconds=clock() - began)
     except NotFoundError as error:
-        raise UnreachableError("no endpoint of ours is there", where=f"Endpoint {endpoint}") from error
+        raise UnreachableError("no endpoint of ours is there", where=f"Endpoint {entrance.endpoint}") from error
     return Response(status=200, headers=_headers(answer), body=body, seconds=clock() - began)
 
 

@@ -37,21 +37,25 @@ from deployers.base import (
 from deployers.errors import CapabilityError, ReleaseFailedError, StalePlanError, UnreachableError
 from deployers.rendering import Templates
 from deployers.runs import run_link
-from deployers.sagemaker import calling, containers, models, planning, records
+from deployers.sagemaker import calling, components, containers, models, planning, records
 from deployers.sagemaker.api import Api, Endpoint
 from deployers.sagemaker.archive import Layout
 from deployers.sagemaker.asking import Silent, is_silent
 from deployers.sagemaker.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper
 from deployers.sagemaker.bucket import Bucket
+from deployers.sagemaker.calling import Entrance
+from deployers.sagemaker.components import ComponentApi
 from deployers.sagemaker.diagnosis import explain
 from deployers.sagemaker.documents import Made, endpoint_name, made
 from deployers.sagemaker.looking import Look, Proof, look
+from deployers.sagemaker.names import VARIANT
 from deployers.sagemaker.objects import Objects
 from deployers.sagemaker.payloads import EndpointKind, refusal
 from deployers.sagemaker.proving import ask_server
 from deployers.sagemaker.records import Records, SlotRecord
 from deployers.sagemaker.rollout import Poller
 from deployers.sagemaker.settings import SagemakerSettings
+from deployers.sagemaker.shared import SharedEndpoint
 from deployers.sagemaker.tracing import trace
 from deployers.settings import expand
 from deployers.wrapping.bundle import Bundle
@@ -114,8 +118,19 @@ class SagemakerDeployer(Deployer):
 
     @cached_property
     def api(self) -> Api:
-        """SageMaker's control plane."""
+        """SageMaker's control plane: a slot is an endpoint of its own, or a component of the target's."""
+        if self.settings.components is not None:
+            return ComponentApi(self.amazon, scaled=self.settings.scaling is not None)
         return Api(self.amazon)
+
+    @cached_property
+    def shared(self) -> SharedEndpoint | None:
+        """The endpoint beneath the target's components, where there are any."""
+        if self.settings.components is None:
+            return None
+        below = Api(self.amazon)
+        poller = Poller(below, self.settings.patience, clock=self.monotonic, sleep=self.sleep)
+        return SharedEndpoint(below, self.settings, self.target, self.rendering, poller)
 
     @cached_property
     def bucket(self) -> Bucket:
@@ -184,6 +199,8 @@ class SagemakerDeployer(Deployer):
         live = seen.record.live if seen.record is not None else None
         stored = self._records(release.slot).release(live.id) if live is not None else None
         changes = planning.changes(self.api, seen, wanted, stored.made if stored is not None else None)
+        if self.shared is not None:
+            changes = [*planning.beneath(self.shared.api, self.shared.changed()), *changes]
         return Plan(release=release, bundle=bundle, changes=changes, fingerprint=seen.fingerprint())
 
     def observe(self, slot: Slot) -> Observation:
@@ -204,11 +221,13 @@ class SagemakerDeployer(Deployer):
             raise UnreachableError(
                 "there is no candidate", where=str(slot), hint="SageMaker shifts the traffic itself: see `deployment`."
             )
-        name = self._endpoint(slot)
+        entrance = self._entrance(slot)
         if is_silent(self.settings):
-            way = Silent(self.settings, self.bucket, name, lambda: self._look(slot).proof, self.monotonic, self.sleep)
+            way = Silent(
+                self.settings, self.bucket, entrance, lambda: self._look(slot).proof, self.monotonic, self.sleep
+            )
             return way.call(request)
-        return calling.call(self.amazon, name, request)
+        return calling.call(self.amazon, entrance, request)
 
     def diagnose(self, slot: Slot) -> Sequence[str]:
         """What AWS says of the endpoint, and the last lines that its containers have written."""
@@ -236,6 +255,7 @@ class SagemakerDeployer(Deployer):
         yield Step(name="image", detail=self.images.push(plan.bundle))
         if self._place(plan.bundle) != "image":
             yield Step(name="model", detail=self._bring_model(plan.bundle))
+        yield from self._beneath()
         yield from self._keeper(release.slot).bring_up(release, wanted, APPLY)
 
     def push_ahead(self, bundle: Bundle) -> str:
@@ -252,6 +272,7 @@ class SagemakerDeployer(Deployer):
         to = to or next(iter(record.verified), None)
         if to is None:
             yield from keeper.take_down(ROLLBACK)
+            yield from self._leave()
             return
         stored = keeper.records.release(to.release_id)
         if stored is None:
@@ -260,6 +281,7 @@ class SagemakerDeployer(Deployer):
                 where=str(slot),
                 hint=f"Deploy {to.release.version} anew.",
             )
+        yield from self._beneath()
         yield from keeper.bring_up(to.release, stored.made, ROLLBACK)
 
     def remove(self, slot: Slot) -> Iterator[Step]:
@@ -268,6 +290,7 @@ class SagemakerDeployer(Deployer):
         if keeper.records.read() is None:
             return
         yield from keeper.take_down(REMOVE)
+        yield from self._leave()
         keeper.records.forget()
         yield Step(name="forget", detail="its records are gone")
 
@@ -311,6 +334,16 @@ class SagemakerDeployer(Deployer):
                 held.renew()
             yield held
 
+    def _beneath(self) -> Iterator[Step]:
+        """See that there is what a component stands on."""
+        if self.shared is not None:
+            yield from self.shared.ensure()
+
+    def _leave(self) -> Iterator[Step]:
+        """Remove what no component stands on any more."""
+        if self.shared is not None:
+            yield from self.shared.release()
+
     def _signing_key(self) -> SigningKey | None:
         pushed = self.settings.pushed
         if pushed is None or pushed.signing_key is None:
@@ -327,7 +360,8 @@ class SagemakerDeployer(Deployer):
         )
         image = self.images.reference(bundle)
         container = containers.container(release, settings, image=image, source=source)
-        return made(release, container=container, settings=self.settings, templates=self.rendering)
+        make = made if self.settings.components is None else components.made
+        return make(release, container=container, settings=self.settings, templates=self.rendering)
 
     def _place(self, bundle: Bundle) -> models.Place:
         return models.place_of(bundle, self.settings.place, self._layout)
@@ -354,7 +388,10 @@ class SagemakerDeployer(Deployer):
         def prove(endpoint: Endpoint, _: SlotRecord) -> Proof:
             if is_silent(self.settings):
                 return trace(self.api, records, endpoint)
-            return ask_server(self.amazon, endpoint)
+            if self.settings.components is not None:
+                return ask_server(self.amazon, self._entrance(slot))
+            several = len(endpoint.instances) > 1
+            return ask_server(self.amazon, Entrance(endpoint=endpoint.name, variant=VARIANT if several else None))
 
         return look(self.api, records, slot, prove)
 
@@ -375,7 +412,14 @@ class SagemakerDeployer(Deployer):
         record = self._records(slot).read()
         return record.endpoint if record is not None and record.endpoint else endpoint_name(slot, self.settings)
 
+    def _entrance(self, slot: Slot) -> Entrance:
+        """Where a slot's requests go: to the release's own variant, where there are others."""
+        name = self._endpoint(slot)
+        if self.settings.components is not None:
+            return Entrance(endpoint=self.settings.components.endpoint, component=name)
+        return Entrance(endpoint=name, variant=VARIANT if self.settings.variants else None)
+
     def _url(self, slot: Slot) -> str:
         """Where clients invoke it; they sign their requests."""
-        name = self._endpoint(slot)
+        name = self._entrance(slot).endpoint
         return f"https://runtime.sagemaker.{self.amazon.region}.amazonaws.com/endpoints/{name}/invocations"

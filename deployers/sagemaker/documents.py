@@ -19,7 +19,16 @@ from deployers.errors import RefusedError
 from deployers.rendering import Templates
 from deployers.sagemaker import alarms, features, limits, names, safety, scaling
 from deployers.sagemaker.configs import settled
-from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, KINDS, MODEL, SCALABLE_TARGET, Kind
+from deployers.sagemaker.kinds import (
+    BY_NAME,
+    COMPONENT,
+    ENDPOINT,
+    ENDPOINT_CONFIG,
+    KINDS,
+    MODEL,
+    SCALABLE_TARGET,
+    Kind,
+)
 from deployers.sagemaker.settings import Deployment, SagemakerSettings
 
 Request = Mapping[str, Any]
@@ -49,8 +58,10 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def endpoint_name(release_or_slot: Any, settings: SagemakerSettings) -> str:
-    """The slot's endpoint: the same for all of its releases."""
+    """The slot's endpoint, or its inference component: the same for all of its releases."""
     slot = release_or_slot.slot if isinstance(release_or_slot, Release) else release_or_slot
+    if settings.components is not None:
+        return names.slot_name(slot)
     return settings.endpoint_name or names.slot_name(slot)
 
 
@@ -85,9 +96,9 @@ def made(release: Release, *, container: Mapping[str, JSON], settings: Sagemaker
         "settings": plain(settings),
     }  # fmt: skip
     found: list[Document] = []
-    for kind in KINDS:
+    for kind in (kind for kind in KINDS if kind is not COMPONENT):
         for template in (name for name in templates.names() if kind_of(name, templates) is kind):
-            found += [_named(kind, each, release, template) for each in templates.documents(template, values)]
+            found += [named(kind, each, release, template) for each in templates.documents(template, values)]
         if kind is MODEL:
             models = [each.name for each in found if each.kind == kind.name]
             values |= {"model_names": models, "model_name": models[0] if models else None}
@@ -99,7 +110,7 @@ def made(release: Release, *, container: Mapping[str, JSON], settings: Sagemaker
             )
     _only(found, ENDPOINT)
     for each in found:
-        safety.check(BY_NAME[each.kind], each.request, endpoint=endpoint, role=settings.role)
+        safety.check(BY_NAME[each.kind], each.request, endpoint=endpoint, role=settings.role, scaled=resource)
         check(each, release.slot.target)
     return Made(endpoint=endpoint, config=values["config_name"], documents=found)
 
@@ -108,6 +119,11 @@ def check(document: Document, target: str) -> None:
     """Raise `ConfigurationError` for a request that AWS would refuse, before anything is done."""
     kind = BY_NAME[document.kind]
     source = f"templates/sagemaker/{kind.name}.json.j2"
+    if kind is COMPONENT:
+        limits.check("UpdateInferenceComponent", updating_component(document.request), target=target, source=source)
+        created = {name: value for name, value in document.request.items() if name != "DeploymentConfig"}
+        limits.check("CreateInferenceComponent", created, target=target, source=source)
+        return
     if kind is not ENDPOINT:
         limits.check(kind.operation, document.request, target=target, source=source, service=kind.service)
         return
@@ -125,6 +141,12 @@ def updating(request: Request) -> dict[str, Any]:
     return {name: value for name, value in request.items() if name != "Tags"}
 
 
+def updating_component(request: Request) -> dict[str, Any]:
+    """What UpdateInferenceComponent takes of a component's request."""
+    members = {"InferenceComponentName", "Specification", "RuntimeConfig", "DeploymentConfig"}
+    return {name: value for name, value in request.items() if name in members}
+
+
 def kind_of(template: str, templates: Templates) -> Kind:
     """What a template makes. Raises `RefusedError` for a name of which we know no kind."""
     kind = BY_NAME.get(template.partition(".")[0])
@@ -138,7 +160,7 @@ def kind_of(template: str, templates: Templates) -> Kind:
     return kind
 
 
-def _named(kind: Kind, request: Request, release: Release, template: str) -> Document:
+def named(kind: Kind, request: Request, release: Release, template: str) -> Document:
     """A rendered request with its name, and with the slot's tags whatever the template says."""
     if kind.by_content:
         content = {key: value for key, value in request.items() if key not in {kind.name_member, "Tags"}}

@@ -68,6 +68,8 @@ def refusals(settings: SagemakerSettings) -> Iterator[Refusal]:
     if settings.serverless is not None and settings.asynchronous is not None:
         yield "asynchronous", "an endpoint is serverless or asynchronous, not both", "Leave one of them out."
         return
+    if settings.components is not None:
+        yield from _components(settings)
     if settings.kind is EndpointKind.SERVERLESS:
         yield from _serverless(settings)
     else:
@@ -110,6 +112,30 @@ def _serverless(settings: SagemakerSettings) -> Iterator[Refusal]:
             yield "scaling.max", "it is more than may run at once", "Lower it to `serverless.concurrency`."
         if settings.scaling.min < 1:
             yield "scaling.min", "at least 1 is provisioned while it is scaled", "Set it to 1."
+
+
+COMPONENTS_LACK = {
+    "serverless": "instances of their own",
+    "asynchronous": "a queue",
+    "container": "a container that is not Tagboat's, since nothing then says which release answers",
+    "variants": "variants",
+    "shadow": "a shadow",
+    "data_capture": "data capture",
+    "endpoint_name": "another endpoint than `components.endpoint`",
+}
+
+
+def _components(settings: SagemakerSettings) -> Iterator[Refusal]:
+    for field, what in COMPONENTS_LACK.items():
+        if getattr(settings, field):
+            key = field.replace("_", "-")
+            yield key, f"inference components cannot have {what}", f"Leave `{key}` out, or use another target."
+    if settings.deployment.strategy in {"canary", "linear"}:
+        yield "deployment.strategy", "inference components are updated in batches", "Use `rolling` or `all-at-once`."
+    if settings.deployment.watch is not None:
+        yield "deployment.watch", "these alarms are of endpoints", "Name alarms of your own in `deployment.alarms`."
+    if settings.deployment.alarms and settings.deployment.strategy != "rolling":
+        yield "deployment.alarms", "alarms guard the rolling updates of components alone", "Use `strategy: rolling`."
 
 
 def _scaling(settings: SagemakerSettings) -> Iterator[Refusal]:

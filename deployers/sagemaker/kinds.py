@@ -42,6 +42,10 @@ ENDPOINT_CONFIG = Kind(
 )  # fmt: skip
 ENDPOINT = Kind("endpoint", "Endpoint", "create_endpoint", "describe_endpoint", "delete_endpoint", "EndpointName")
 
+COMPONENT = Kind(
+    "inference-component", "InferenceComponent", "create_inference_component", "describe_inference_component",
+    "delete_inference_component", "InferenceComponentName",
+)  # fmt: skip
 METRIC_FILTER = Kind(
     "metric-filter", "MetricFilter", "put_metric_filter", "describe_metric_filters", "delete_metric_filter",
     "filterName", tagged=False, service="logs",
@@ -58,5 +62,5 @@ SCALING_POLICY = Kind(
     "PolicyName", tagged=False, service="application-autoscaling",
 )  # fmt: skip
 
-KINDS = (MODEL, ENDPOINT_CONFIG, METRIC_FILTER, ALARM, ENDPOINT, SCALABLE_TARGET, SCALING_POLICY)
+KINDS = (MODEL, ENDPOINT_CONFIG, METRIC_FILTER, ALARM, ENDPOINT, COMPONENT, SCALABLE_TARGET, SCALING_POLICY)
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -14,6 +14,9 @@ Topic = Annotated[str, Meta(pattern=r"\Aarn:aws[a-z-]*:sns:[a-z0-9-]*:[0-9]{12}:
 KmsKey = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9:/_-]+\Z", max_length=2048)]
 InstanceType = Annotated[str, Meta(pattern=r"\Aml\.[a-z0-9-]+\.[a-z0-9]+\Z", max_length=40)]
 VariantName = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}\Z", max_length=63)]
+EndpointName = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}\Z", max_length=63)]
+"""A name of an endpoint, as SageMaker's CreateEndpoint has it."""
+
 ModelName = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?\Z", max_length=63)]
 AwsId = Annotated[str, Meta(pattern=r"\A[-0-9a-zA-Z]{1,32}\Z")]
 Positive = Annotated[float, Meta(gt=0)]
@@ -74,6 +77,24 @@ class Shadow(Settings, frozen=True, kw_only=True):
     ] = 1.0
     instance_type: Annotated[InstanceType | None, Meta(description="Without it the target's own.")] = None
     instance_count: Annotated[Count | None, Meta(description="Without it the target's own.")] = None
+
+
+class Components(Settings, frozen=True, kw_only=True):
+    """Inference components: every slot of the target is one of them, on the instances of one endpoint."""
+
+    endpoint: Annotated[EndpointName, Meta(description="The endpoint, which Tagboat makes for them.")]
+    memory: Annotated[int, Meta(ge=128, description="Memory that a copy of a model needs, in MB.")] = 1024
+    cpus: Annotated[
+        Annotated[float, Meta(ge=0.25)] | None, Meta(description="Processors that a copy needs, such as 0.5.")
+    ] = None
+    accelerators: Annotated[
+        Annotated[float, Meta(ge=1)] | None, Meta(description="GPUs or other accelerators that a copy needs.")
+    ] = None
+    copies: Annotated[Count, Meta(description="How many copies there are, where nothing scales them.")] = 1
+    instances: Annotated[
+        Count | None,
+        Meta(description="The most instances that SageMaker may add for more copies; without it none are added."),
+    ] = None
 
 
 class DataCapture(Settings, frozen=True, kw_only=True):

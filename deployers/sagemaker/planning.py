@@ -12,7 +12,7 @@ from deployers.base import JSON, Action, Change
 from deployers.sagemaker import features
 from deployers.sagemaker.api import Api, Endpoint, covers
 from deployers.sagemaker.documents import Document, Made
-from deployers.sagemaker.kinds import BY_NAME, ENDPOINT, ENDPOINT_CONFIG, MODEL
+from deployers.sagemaker.kinds import BY_NAME, COMPONENT, ENDPOINT, ENDPOINT_CONFIG, MODEL
 from deployers.sagemaker.looking import Look
 
 Request = Mapping[str, Any]
@@ -35,12 +35,24 @@ def changes(api: Api, seen: Look, made: Made, stored: Made | None) -> list[Chang
     if all(change.action is Action.KEEP for change in found):
         # All of it is there, and yet it is not served: bringing it there again is what there is to do.
         found.append(Change(object=f"rollout of {seen.slot}", action=Action.UPDATE))
+    if api.kind is COMPONENT:
+        return found
     (config,), (endpoint,) = made.of(ENDPOINT_CONFIG), made.of(ENDPOINT)
     features.check_change(
         live.config, config.request, guarded="DeploymentConfig" in endpoint.request, target=seen.slot.target
     )
     cost = _cost(live.config, config.request)
     return [cost, *found] if cost is not None else found
+
+
+def beneath(api: Api, changed: Sequence[Document]) -> list[Change]:
+    """The changes of an endpoint that components share. ``changed``: its config and itself, where it is not so yet."""
+    if not changed:
+        return []
+    config, endpoint = changed
+    live = _Live(api, api.endpoint(endpoint.name), None)
+    cost = _cost(live.config, config.request)
+    return [*([cost] if cost is not None else []), _change(live, config), _change(live, endpoint)]
 
 
 class _Live:
@@ -50,7 +62,8 @@ class _Live:
         self.api = api
         self.stored = stored
         self.endpoint = endpoint
-        self.config = (api.find(ENDPOINT_CONFIG, endpoint.config) if endpoint is not None else None) or {}
+        own = endpoint is not None and api.kind is ENDPOINT
+        self.config = (api.find(ENDPOINT_CONFIG, endpoint.config) if endpoint is not None and own else None) or {}
 
     def before(self, document: Document) -> tuple[Request, Request]:
         """What a document stands in for, and what our own request for that was."""
@@ -66,6 +79,8 @@ class _Live:
         if kind is MODEL:
             variants = self.config.get("ProductionVariants") or [{}]
             name = variants[0].get("ModelName")
+            if self.api.kind is COMPONENT and self.endpoint is not None:
+                name = self.endpoint.config
             return (self.api.find(MODEL, name) if name else None) or {}, spoken
         return self.api.find(kind, document.name) or {}, spoken
 
@@ -80,8 +95,9 @@ def _change(live: _Live, document: Document) -> Change:
     diff = _diff(old, asked)
     if kind is ENDPOINT:
         return Change(object=str(document), action=Action.UPDATE if before else Action.CREATE, diff=diff)
-    if kind.beside and before:
-        kept = covers(before, asked)
+    if (kind.beside or kind is COMPONENT) and before:
+        # Of a component its number of copies is described otherwise than it is asked for; a release has its own model.
+        kept = covers(before, {"Specification": asked["Specification"]} if kind is COMPONENT else asked)
         return Change(object=str(document), action=Action.KEEP if kept else Action.UPDATE, diff="" if kept else diff)
     if live.api.find(kind, document.name) is not None:
         return Change(object=str(document), action=Action.KEEP)

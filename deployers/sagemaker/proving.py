@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from deployers.errors import TagboatError, UnreachableError
 from deployers.sagemaker import calling
-from deployers.sagemaker.api import Endpoint
+from deployers.sagemaker.calling import Entrance
 from deployers.sagemaker.looking import Proof
 from deployers.sagemaker.wire import Amazon
 
 
-def ask_server(amazon: Amazon, endpoint: Endpoint) -> Proof:
+def ask_server(amazon: Amazon, entrance: Entrance) -> Proof:
     """What the server that answers says of itself."""
     try:
-        answer = calling.call(amazon, endpoint.name, calling.READY)
+        answer = calling.call(amazon, entrance, calling.READY)
     except UnreachableError as error:
         return Proof(problem=f"nothing answers: {error.message}")
     except TagboatError as error:

@@ -51,7 +51,7 @@ class Poller:
                 return
             if not seen.moving and seconds > UNSEEN:
                 raise ReleaseFailedError(
-                    f"it could not be deleted: {seen.status}{_because(seen)}", where=f"Endpoint {name}"
+                    f"it could not be deleted: {seen.status}{_because(seen)}", where=f"{self.api.kind.title} {name}"
                 )
             yield Step(name="wait", detail=f"{seen.status}, {seconds:.0f} s", progress=0.0)
 
@@ -66,7 +66,9 @@ class Poller:
             if seen is None:
                 # What was just created is not seen everywhere at once.
                 if seconds > UNSEEN or moved:
-                    raise ReleaseFailedError("it was deleted while it was waited for", where=f"Endpoint {name}")
+                    raise ReleaseFailedError(
+                        "it was deleted while it was waited for", where=f"{self.api.kind.title} {name}"
+                    )
                 continue
             if seen.status == "InService" and seen.config == config:
                 yield Step(name=STEP, detail=f"in service after {seconds:.0f} s")
@@ -93,7 +95,7 @@ class Poller:
             if self.clock() - began > self.patience:
                 raise UnreachableError(
                     f"it still is {seen.status if seen else 'absent'} after {self.patience:.0f} s",
-                    where=f"Endpoint {name}",
+                    where=f"{self.api.kind.title} {name}",
                     hint="AWS goes on without us. Run the same command again later: it goes on from there.",
                 )
             try:

@@ -10,7 +10,9 @@ from msgspec import Meta
 from deployers.sagemaker.login import Login
 from deployers.sagemaker.options import (
     Asynchronous,
+    Components,
     DataCapture,
+    EndpointName,
     InstanceType,
     KmsKey,
     Scaling,
@@ -24,9 +26,6 @@ from deployers.sagemaker.payloads import EndpointKind
 from deployers.sagemaker.provided import Container
 from deployers.sagemaker.remarks import remarks
 from deployers.settings import Connection, Remark, Secret, Settings
-
-EndpointName = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}\Z", max_length=63)]
-"""A name of an endpoint, as SageMaker's CreateEndpoint has it."""
 
 RoleArn = Annotated[str, Meta(pattern=r"\Aarn:aws[a-z-]*:iam::[0-9]{12}:role/[a-zA-Z0-9+=,.@_/-]+\Z", max_length=2048)]
 Bucket = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")]
@@ -141,6 +140,9 @@ class SagemakerSettings(Settings, frozen=True, kw_only=True):
         Sequence[Variant], Meta(max_length=9, description="Further production variants beside `main`.")
     ] = ()
     shadow: Annotated[Shadow | None, Meta(description="A variant that gets copies of the requests.")] = None
+    components: Annotated[
+        Components | None, Meta(description="Inference components on one endpoint, for several artifacts.")
+    ] = None
     data_capture: Annotated[DataCapture | None, Meta(description="Keep requests and answers in S3.")] = None
     vpc: Annotated[Vpc | None, Meta(description="Your own network for the containers.")] = None
     network_isolation: Annotated[bool, Meta(description="The containers can open no connection at all.")] = False
