@@ -154,7 +154,7 @@ class Slotkeeper:
     def _leave_behind(self, endpoint: str) -> Iterator[Step]:
         """Delete the slot's endpoints of other names, now that this one serves: `endpoint-name` has changed."""
         record = self.records.read() or SlotRecord(slot=self.slot)
-        others = {each for each in record.inventory if each.kind == ENDPOINT.name and each.name != endpoint}
+        others = {each for each in record.inventory if each.kind == self.api.kind.name and each.name != endpoint}
         if not others:
             return
         for reference in sorted(others):
