@@ -77,16 +77,27 @@ def figures(title: str, before: Sequence[str], after: str, columns: Sequence[Seq
     return Table(title, headings, rows)
 
 
-def params(comparison: Comparison) -> Table:
-    """Parameters; the unchanged ones only where few changed."""
-    changed = [one for one in comparison.params if one.changed]
-    kept = changed if len(changed) >= FEWEST_CHANGED else comparison.params
-    rows = [
-        [Cell(one.name, name=True), _before(one), Cell(shown(one.after) if one.present[1] else ABSENT),
-         Cell("changed" if one.changed else "")] for one in kept
-    ]  # fmt: skip
-    more = len(comparison.params) - len(kept)
-    return Table("Parameters", ["parameter", comparison.before.label, comparison.after.label, ""], rows, more)
+def params(comparison: Comparison, others: Sequence[tuple[str, Sequence[Difference]]] = ()) -> Table:
+    """Parameters; the unchanged ones only where few changed.
+
+    ``others``: further sides by their label, each against the same ``after``; what differs from that is marked.
+    """
+    columns = [(label, {one.name: one for one in side}) for label, side in others]
+    names = list(dict.fromkeys((*(one.name for one in comparison.params), *(n for _, side in columns for n in side))))
+    against = {one.name: one for one in comparison.params}
+    sides = [against, *(side for _, side in columns)]
+    changed = [name for name in names if any(name in side and side[name].changed for side in sides)]
+    kept = changed if len(changed) >= FEWEST_CHANGED else names
+    rows = []
+    for name in kept:
+        found = [side.get(name) for side in sides]
+        newest = next(one for one in found if one is not None)
+        row = [Cell(name, name=True), _older(found[0]), Cell(shown(newest.after) if newest.present[1] else ABSENT)]
+        row.append(Cell("changed" if found[0] is not None and found[0].changed else ""))
+        row += [_older(one, mark=" ≠") for one in found[1:]]
+        rows.append(row)
+    headings = ["parameter", comparison.before.label, comparison.after.label, "", *(label for label, _ in columns)]
+    return Table("Parameters", headings, rows, len(names) - len(kept))
 
 
 def moved(one: Difference) -> Cell:
@@ -126,6 +137,14 @@ def size(value: int | None) -> str:
 
 def _before(one: Difference) -> Cell:
     return Cell(shown(one.before) if one.present[0] else ABSENT)
+
+
+def _older(one: Difference | None, mark: str = "") -> Cell:
+    """A value that stands beside the newest one, marked where it differs."""
+    if one is None:
+        return Cell(ABSENT)
+    before = _before(one)
+    return Cell(before.text + mark) if one.changed else before
 
 
 def _name(text: str | None) -> Cell:

@@ -32,6 +32,7 @@ class InStage(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     side: Side
     metrics: Sequence[Difference] = ()
+    params: Sequence[Difference] = ()
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):

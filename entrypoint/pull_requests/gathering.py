@@ -103,7 +103,8 @@ def _stages(comparing: Comparing, registry: Registry, head: str) -> Iterator[InS
             side = Side(label=f"{stage} ({assignment.version})", commit=assignment.commit, artifact=name,
                         version=assignment.version, stage=stage)  # fmt: skip
             found = comparing.figures(side, Side(label="this change", commit=head, artifact=name))
-            yield InStage(artifact=name, stage=stage, side=side, metrics=found.metrics)
+            yield InStage(artifact=name, stage=stage, side=side, metrics=found.metrics,
+                          params=found.params)  # fmt: skip
 
 
 def _plots(comparing: Comparing, asked: Asked) -> Iterator[PlotFile]:

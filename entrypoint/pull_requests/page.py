@@ -28,6 +28,9 @@ SUMMARY: Final = 400_000
 ROWS: Final = (200, 60, 25, 10)
 """Rows of one table, from generous to tight."""
 
+STAGES: Final = 4
+"""Stages in one table: more columns would be too wide to read."""
+
 MOST_PICTURES: Final = 6
 MOST_OBJECTS: Final = 30
 MOST_DIFF: Final = 6_000
@@ -65,8 +68,7 @@ def _pieces(report: ChangeReport, place: Place, rows: int) -> Iterator[str]:
     yield render("comments/head.md.j2", report=report, facts=_facts(report))
     for title, table in _metrics(report):
         yield titled(Table(title, table.columns, table.rows).shortened(rows))
-    if any(one.changed for one in comparison.params):
-        yield titled(params(comparison).shortened(rows))
+    yield from _params(report, rows)
     for table in tables(comparison):
         if table.title in {"Data and models", "Requirements"}:
             yield titled(table.shortened(rows))
@@ -110,24 +112,48 @@ def _facts(report: ChangeReport) -> list[str]:
 
 
 def _metrics(report: ChangeReport) -> Iterator[tuple[str, Table]]:
-    """Head against base with the stages of the artifacts beside it; one table for each folder that artifacts are in."""
+    """Head against base with stages beside it; then further stages, and those of artifacts in folders of their own."""
     comparison = report.comparison
-    by_folder: dict[str, list[InStage]] = defaultdict(list)
+    after, beside = comparison.after.label, _beside(report)
+    if comparison.metrics:
+        columns = [comparison.metrics, *(one.metrics for _, one in beside)]
+        labels = [comparison.before.label, *(label for label, _ in beside)]
+        yield "Metrics", figures("Metrics", labels, after, columns)
+    else:
+        beside = []
+    known = {id(one) for _, one in beside}
+    several = _several(report)
+    for folder, there in _by_folder(report).items():
+        left = [one for one in there if id(one) not in known and one.metrics]
+        for start in range(0, len(left), STAGES):
+            some = left[start : start + STAGES]
+            title = f"Metrics in {code(folder)} against stages" if folder else "Metrics against further stages"
+            labels = [_label(one, several=several) for one in some]
+            yield title, figures("", labels, after, [one.metrics for one in some])
+
+
+def _params(report: ChangeReport, rows: int) -> Iterator[str]:
+    others = [(label, one.params) for label, one in _beside(report)]
+    sides = (report.comparison.params, *(one for _, one in others))
+    if any(one.changed for side in sides for one in side):
+        yield titled(params(report.comparison, others).shortened(rows))
+
+
+def _beside(report: ChangeReport) -> list[tuple[str, InStage]]:
+    """The stages that stand in one table with the base: those of artifacts that are in no folder of their own."""
+    there = _by_folder(report).get("", [])[:STAGES]
+    return [(_label(one, several=_several(report)), one) for one in there]
+
+
+def _by_folder(report: ChangeReport) -> dict[str, list[InStage]]:
+    found: dict[str, list[InStage]] = defaultdict(list)
     for one in report.stages:
-        by_folder[one.artifact.rpartition(":")[0]].append(one)
-    artifacts = {one.artifact for one in report.stages}
-    if comparison.metrics and (not by_folder or "" in by_folder):
-        there = by_folder.pop("", [])
-        labels = [_label(one, several=len(artifacts) > 1) for one in there[:4]]
-        columns = [comparison.metrics, *(one.metrics for one in there[:4])]
-        yield "Metrics", figures("Metrics", [comparison.before.label, *labels], comparison.after.label, columns)
-    elif comparison.metrics:
-        yield "Metrics", figures("Metrics", [comparison.before.label], comparison.after.label, [comparison.metrics])
-    for folder, there in by_folder.items():
-        labels = [_label(one, several=True) for one in there[:5]]
-        table = figures("", labels, comparison.after.label, [one.metrics for one in there[:5]])
-        if table.rows:
-            yield f"Metrics in {code(folder)} against what is in stages", table
+        found[one.artifact.rpartition(":")[0]].append(one)
+    return found
+
+
+def _several(report: ChangeReport) -> bool:
+    return len({one.artifact for one in report.stages}) > 1
 
 
 def _label(one: InStage, *, several: bool) -> str:

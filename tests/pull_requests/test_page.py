@@ -62,7 +62,8 @@ def report() -> ChangeReport:
             notes=["eval.json: DVC has it, and not Git: it was not fetched"],
         ),
         stages=[
-            InStage(artifact="churn", stage="prod", side=prod, metrics=differences({"accuracy": 0.91, "train.loss": 0.5}, NOW, DIRECTIONS))
+            InStage(artifact="churn", stage="prod", side=prod, metrics=differences({"accuracy": 0.91, "train.loss": 0.5}, NOW, DIRECTIONS),
+                params=differences({"lr": 0.2, "depth": 3}, {"lr": 0.05, "depth": 3}),)
         ],
         history=[History(artifact="churn", metric="accuracy", points=[("v1.2.0", 0.8), ("v1.3.0", 0.91), ("this", 0.9)])],
         plots=[
@@ -131,6 +132,24 @@ def test_a_report_on_nothing_says_so() -> None:
     empty = ChangeReport(number=7, head="a" * 40, base="b" * 40,
                          comparison=Comparison(before=Side(label="main", commit="b" * 40), after=Side(label="this change", commit="a" * 40)))  # fmt: skip
     assert "No metric, parameter, data, model or requirement changes." in page(empty, Place())
+
+
+def test_every_stage_is_shown_and_those_of_a_folders_artifact_by_themselves() -> None:
+    told = report()
+    (stage,) = told.stages
+    stages = [
+        msgspec.structs.replace(stage, stage=f"s{number}", side=Side(label=f"s{number} (v1)", commit="c" * 40))
+        for number in range(6)
+    ]
+    nested = msgspec.structs.replace(stage, artifact="nlp:bert")
+    made = page(msgspec.structs.replace(told, stages=[*stages, nested]), PLACE)
+    for number in range(6):
+        assert f"s{number} &#40;v1&#41;" in made
+    assert "#### Metrics against further stages" in made
+    assert "#### Metrics in <code>nlp</code> against stages" in made
+    first = next(line for line in made.splitlines() if line.startswith("| metric | main"))
+    assert "s3" in first
+    assert "s4" not in first
 
 
 def hostile() -> ChangeReport:
