@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -214,6 +215,17 @@ def test_no_error_of_whatever_kind_reaches_the_deployment(github: GitHub) -> Non
         run.deployed(run.release())
         problems = run.finished()
         assert word in problems[0]
+
+
+def test_targets_that_are_deployed_side_by_side_have_a_deployment_each(
+    stage: Callable[..., Stage], github: GitHub
+) -> None:
+    run = stage()
+    with ThreadPoolExecutor(4) as targets:
+        for _ in targets.map(lambda target: run.deployed(run.release(target=target)), ("eu", "us", "asia", "home")):
+            pass
+    assert states(github) == [["queued", "in_progress", "success"]] * 4
+    assert run.finished() == []
 
 
 def test_what_is_turned_off_asks_for_no_permission(stage: Callable[..., Stage], github: GitHub) -> None:

@@ -143,7 +143,7 @@ class GitHub:
 
     def answer(self, method: str, path: str, query: dict[str, str], body: bytes, holder: Holder
                ) -> tuple[Answer, dict[str, str]]:  # fmt: skip
-        """The answer and its headers. Raises `Refusal`, and `ViolationError` where GitHub's description is not met."""
+        """The answer and its headers. Raises `Refusal`: GitHub's own, or 418 where its description is not met."""
         route, values = ROUTES.find(method, path)
         repository = f"{values.get('owner', '')}/{values.get('repo', '')}"
         if "owner" in values and repository.lower() != self.store.name.lower():
@@ -155,7 +155,13 @@ class GitHub:
         self.check(f"request {method} {path}", self.description.check_request, method, route.template, values, query,
                    body)  # fmt: skip
         call = Call(self.store, values, query, json.loads(body) if body else {}, holder, self.api)
-        found = route.handler(call)
+        try:
+            found = route.handler(call)
+        except Refusal as error:
+            if str(error.status) in self.description.operation(method, route.template)["responses"]:
+                self.check(f"refusal of {method} {route.template}", self.description.check_answer, method,
+                           route.template, values, query, error.status, json.dumps(error.document).encode())  # fmt: skip
+            raise
         headers: dict[str, str] = {}
         if isinstance(found, Page):
             found, headers = self.paged(found, path, query)
