@@ -38,11 +38,11 @@ class Pace:
 
     between_writes: float = 0.75
     pauses: tuple[float, ...] = (1.0, 4.0, 10.0)
-    backoff: float = 0.5
-    tries: int = 5
+    backoff: float = 1.0
+    tries: int = 3
     secondary: float = 60.0
     longest: float = 120.0
-    timeout: int = 20
+    timeout: int = 15
     sleep: Callable[[float], None] = time.sleep
 
 
