@@ -84,8 +84,7 @@ def test_an_endpoint_is_updated_in_place_and_never_deleted(aws, subject):
     assert done.count("CreateEndpoint") == done.count("UpdateEndpoint") == 1
     assert "DeleteEndpoint" not in done
     (config,) = [call.given for call in aws.sagemaker.calls if call.operation == "UpdateEndpoint"]
-    policy = config["DeploymentConfig"]["BlueGreenUpdatePolicy"]
-    assert policy["TrafficRoutingConfiguration"]["Type"] == "ALL_AT_ONCE"
+    assert "DeploymentConfig" not in config, "AWS shifts all of the traffic at once where nothing else is asked for"
 
 
 def test_progress_is_told_while_aws_is_at_work_and_a_silent_while_tells_nothing(aws, subject):
