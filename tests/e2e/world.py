@@ -143,6 +143,15 @@ class World:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-P", "-m", "entrypoint", *arguments]
 
+    def inside(self, *arguments: str) -> dict[str, Any]:
+        """The JSON answer of a command that runs in this process, which has imported everything already."""
+        from entrypoint.cli import run
+        from entrypoint.commands.context import Context
+
+        stdout = io.StringIO()
+        run(Context(self.work, self.environment, stdout=stdout, stderr=io.StringIO()), [*arguments, "--json"])
+        return dict(json.loads(stdout.getvalue()))
+
     def tagboat(self, *arguments: str, at: Path | None = None, more: Mapping[str, str] | None = None) -> Done:
         """Run a command with --json."""
         done = subprocess.run(self.command(*arguments, "--json"), cwd=at or self.work, text=True, capture_output=True,
