@@ -31,8 +31,9 @@ LONGEST_NUMBER = 40
 """Digits; a float has at most 17 that count."""
 ENDINGS = (".json", ".yaml", ".yml", ".toml")
 
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
-_FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
+_INTEGER = re.compile(r"[-+]?(?:0b(?P<two>[01_]+)|0o(?P<eight>[0-7_]+)|0x(?P<sixteen>[0-9a-fA-F_]+)|[0-9][0-9_]*)")
+_BASES = {"two": 2, "eight": 8, "sixteen": 16}
+_FLOAT = re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?", re.ASCII)
 _SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 _WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
@@ -107,13 +108,17 @@ def _yaml(content: bytes) -> Any:
 
 
 def _scalar(text: str) -> Value:
-    """A plain scalar by YAML 1.2's core schema."""
+    """A plain scalar by YAML 1.2's core schema, with the underscores that ruamel.yaml takes in numbers."""
     if text.lower() in _WORDS and (text.islower() or text.istitle() or text.isupper() or text in {"", "~"}):
         return _WORDS[text.lower()]
-    if _INTEGER.fullmatch(text):
-        return _integer(text)
+    if len(text) > LONGEST_NUMBER:
+        return text
+    if match := _INTEGER.fullmatch(text):
+        digits = (match.group(match.lastgroup) if match.lastgroup else text.lstrip("+-")).replace("_", "")
+        number = int(digits, _BASES.get(match.lastgroup or "", 10)) if digits else 0
+        return -number if text.startswith("-") else number
     if _FLOAT.fullmatch(text):
-        return float(text)
+        return float(text.replace("_", ""))
     return float(_SPECIAL[text.lower()]) if text.lower() in _SPECIAL else text
 
 
