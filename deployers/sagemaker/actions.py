@@ -30,6 +30,18 @@ TAGGING = {
 }
 """What a call that makes something with tags needs besides."""
 
+IMPLIED = {
+    # "Application Auto Scaling identity-based policy examples", and the developer guide's "Auto scaling prerequisites".
+    "application-autoscaling:RegisterScalableTarget": {
+        "iam:CreateServiceLinkedRole", "sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig",
+        "sagemaker:UpdateEndpointWeightsAndCapacities",
+    },
+    "application-autoscaling:PutScalingPolicy": {
+        "cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms",
+    },
+}  # fmt: skip
+"""What a service does in the caller's name beyond the call itself."""
+
 FREE = frozenset({"sts:GetCallerIdentity", "sts:AssumeRoleWithWebIdentity"})
 """What anybody may do."""
 
@@ -48,4 +60,6 @@ def actions_of(service: str, operation: str, arguments: Mapping[str, Any]) -> se
         needed.add(TAGGING[service])
     if arguments.get("ExecutionRoleArn"):
         needed.add("iam:PassRole")
-    return needed
+    if arguments.get("KmsKeyId"):
+        needed.add("kms:CreateGrant")
+    return needed | IMPLIED.get(action_of(service, operation), set())

@@ -148,14 +148,18 @@ class SagemakerDeployer(Deployer):
         if self.given_images is not None:
             return self.given_images
         if self.settings.container is not None:
-            from deployers.sagemaker.provided import ProvidedImage
+            from deployers.sagemaker.provided import NAMING, ProvidedImage
             from deployers.sagemaker.repositories import finder
             from deployers.wrapping.image import Registries
 
-            environment = self.surroundings.environment
+            def connect() -> Registries:
+                self.amazon.note(*NAMING)
+                environment = self.surroundings.environment
+                return Registries(environment, find=finder(self.amazon, environment))
+
             return ProvidedImage(
                 self.settings.container,
-                connect=lambda: Registries(environment, find=finder(self.amazon, environment)),
+                connect=connect,
                 where=f"targets.{self.target}.container.image",
             )
         if self.settings.pushed is None:

@@ -23,6 +23,9 @@ CODE = "/opt/ml/model/code"
 """Where the containers of SageMaker's own toolkits find ``code/`` of the archive."""
 
 
+NAMING = ("ecr:GetAuthorizationToken", "ecr:BatchGetImage")
+"""What IAM asks for of whoever finds an image's digest by the registry's own protocol."""
+
 Program = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\.py\Z", max_length=100)]
 """A script's name, without a folder."""
 

@@ -25,6 +25,10 @@ SECRET = re.compile(r"(?i)(^|_)(password|passwd|secret|token|api_?key|private_?k
 
 def remarks(settings: SagemakerSettings) -> Iterator[Remark]:
     """All of them."""
+    # Imported here, since these speak of the settings, and they of us.
+    from deployers.sagemaker.features import refusals
+
+    yield from (Remark(*refusal) for refusal in refusals(settings))
     yield from _repository(settings)
     yield from _processor(settings)
     yield from _guards(settings)
@@ -84,7 +88,8 @@ def _processor(settings: SagemakerSettings) -> Iterator[Remark]:
     image = settings.pushed
     if image is None:
         return
-    needed = "linux/arm64" if GRAVITON.fullmatch(settings.instance_type) else "linux/amd64"
+    graviton = settings.serverless is None and GRAVITON.fullmatch(settings.instance_type)
+    needed = "linux/arm64" if graviton else "linux/amd64"
     if image.platform != needed:
         yield Remark(
             "image.platform",
@@ -95,10 +100,10 @@ def _processor(settings: SagemakerSettings) -> Iterator[Remark]:
 
 def _guards(settings: SagemakerSettings) -> Iterator[Remark]:
     deployment = settings.deployment
-    if deployment.strategy in {"canary", "linear"} and not deployment.alarms:
+    if deployment.strategy in {"canary", "linear"} and not deployment.alarms and deployment.watch is None:
         yield Remark(
             "deployment.alarms",
             f"nothing watches a {deployment.strategy} deployment, so that every step of it passes",
-            "Name alarms, or take all-at-once: the smoke requests are asked in either case.",
+            "Set `deployment.watch`, name alarms of yours, or take all-at-once: smoke requests are asked in any case.",
             wrong=False,
         )

@@ -9,11 +9,19 @@ import re
 from typing import Any
 
 from deployers.errors import ConfigurationError
-from deployers.sagemaker.iam import VERSION, Policy, image_of_container, place_of
+from deployers.sagemaker.iam import VERSION, Policy
+from deployers.sagemaker.places import place_of
 from deployers.sagemaker.settings import SagemakerSettings
 
 OIDC = "token.actions.githubusercontent.com"
 """The host that signs the identity of a job on GitHub, as the account's identity provider is called."""
+
+NETWORK = (
+    "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission", "ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
+)  # fmt: skip
+"""What an endpoint in a network of yours takes (AWS, "CreateModel API: Execution Role Permissions")."""
 
 REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 
@@ -61,46 +69,52 @@ def trust_of_github(target: str, settings: SagemakerSettings, repository: str, e
 
 
 def running(target: str, settings: SagemakerSettings, region: str) -> Policy:
-    """What the execution role must be allowed: pull the image, read the model, write logs and figures."""
+    """What the execution role must be allowed: pull the image, read the model, write logs, figures and answers."""
     place = place_of(target, settings, region)
-    statements: list[dict[str, Any]] = [
+    images = [*place.repositories(), *place.containers()]
+    written = [*place.answers(), *place.captured()]
+    topics = _topics(settings)
+    statements = [
+        _allow("Write", place.logs(), "logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams",
+               "logs:PutLogEvents"),
         {
-            "Sid": "Write",
-            "Effect": "Allow",
-            "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            "Resource": place.logs(),
-        },
-        {
-            "Sid": "Measure",
-            "Effect": "Allow",
-            "Action": ["cloudwatch:PutMetricData"],
-            "Resource": ["*"],
+            **_allow("Measure", ["*"], "cloudwatch:PutMetricData"),
             "Condition": {"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "AWS/SageMaker"]}},
         },
-    ]
+    ]  # fmt: skip
     if settings.place != "image":
         statements += [
-            {"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": place.objects("models/*")},
+            _allow("Read", place.objects("models/*"), "s3:GetObject"),
             {
-                "Sid": "Find",
-                "Effect": "Allow",
-                "Action": ["s3:ListBucket"],
-                "Resource": place.bucket(),
+                **_allow("Find", place.bucket(), "s3:ListBucket"),
                 "Condition": {"StringLikeIfExists": {"s3:prefix": [f"{settings.prefix}/models/*"]}},
             },
         ]
-    images = place.repositories() if settings.container is None else image_of_container(place)
     if images:
         statements += [
-            {"Sid": "LogIn", "Effect": "Allow", "Action": ["ecr:GetAuthorizationToken"], "Resource": ["*"]},
-            {
-                "Sid": "Pull",
-                "Effect": "Allow",
-                "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-                "Resource": images,
-            },
+            _allow("LogIn", ["*"], "ecr:GetAuthorizationToken"),
+            _allow(
+                "Pull", images, "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"
+            ),
         ]
+    if settings.asynchronous is not None:
+        statements.append(_allow("ReadRequests", place.objects("requests/*"), "s3:GetObject"))
+    if written:
+        statements.append(_allow("KeepAnswers", written, "s3:PutObject", "s3:AbortMultipartUpload"))
+    if topics:
+        statements.append(_allow("Tell", topics, "sns:Publish"))
+    if settings.vpc is not None:
+        statements.append(_allow("JoinTheNetwork", ["*"], *NETWORK))
     return {"Version": VERSION, "Statement": statements}
+
+
+def _allow(purpose: str, resources: list[str], *actions: str) -> dict[str, Any]:
+    return {"Sid": purpose, "Effect": "Allow", "Action": sorted(actions), "Resource": resources}
+
+
+def _topics(settings: SagemakerSettings) -> list[str]:
+    asked = settings.asynchronous
+    return [topic for topic in (asked.success_topic, asked.error_topic) if topic] if asked is not None else []
 
 
 def trust_of_sagemaker() -> Policy:

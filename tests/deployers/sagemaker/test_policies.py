@@ -116,6 +116,38 @@ def test_what_would_let_in_more_than_one_is_refused(repository, environment):
         roles.trust_of_github("aws", settings(), repository, environment)
 
 
+def test_containers_may_write_what_the_settings_want_written_and_join_the_network_they_name():
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:models"
+    more = {"asynchronous": {"output": "s3://elsewhere/out/", "error-topic": topic}, "data-capture": {},
+            "vpc": {"subnets": ["subnet-1"], "security-groups": ["sg-1"]}}  # fmt: skip
+    found = statements(roles.running("aws", settings(**more), REGION))
+    assert found["KeepAnswers"]["Resource"] == [
+        "arn:aws:s3:::elsewhere/out/*",
+        "arn:aws:s3:::acme-models/tagboat/captured/*",
+    ]
+    assert found["Tell"]["Resource"] == [topic]
+    assert "ec2:CreateNetworkInterface" in found["JoinTheNetwork"]["Action"]
+    assert found["ReadRequests"]["Resource"] == ["arn:aws:s3:::acme-models/tagboat/requests/*"]
+    assert not {"KeepAnswers", "Tell", "JoinTheNetwork", "ReadRequests"} & set(
+        statements(roles.running("aws", settings(), REGION))
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "resource", "alias"),
+    [
+        ("alias/models", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*", "alias/models"),
+        ("1234abcd-12ab", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab", None),
+        ("arn:aws:kms:eu-west-1:1:key/1", "arn:aws:kms:eu-west-1:1:key/1", None),
+    ],
+)
+def test_a_key_is_given_to_sagemaker_and_is_the_one_that_is_named(named, resource, alias):
+    found = deploying(**{"kms-key": named})["Encrypt"]
+    assert found["Resource"] == [resource]
+    assert found["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
+    assert found["Condition"].get("ForAnyValue:StringEquals") == (alias and {"kms:ResourceAliases": alias})
+
+
 def test_containers_may_read_the_model_and_write_logs_and_figures():
     found = statements(roles.running("aws", settings(model="archive"), REGION))
     assert found["Read"]["Resource"] == ["arn:aws:s3:::acme-models/tagboat/models/*"]

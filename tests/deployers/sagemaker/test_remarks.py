@@ -24,6 +24,7 @@ def test_of_settings_that_fit_nothing_is_said():
     assert remarked() == ()
     assert remarked(region="${env:WHERE}", image="${env:REGISTRY}/models") == ()
     assert remarked(image=None, container={"image": AWS_IMAGE}) == ()
+    assert remarked(deployment={"strategy": "canary", "watch": {}}) == ()
     arm = {"repository": REPOSITORY, "platform": "linux/arm64"}
     assert remarked(image=arm, **{"instance-type": "ml.c7g.xlarge"}) == ()
     assert remarked(env={"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}) == ()
@@ -42,6 +43,7 @@ def test_of_settings_that_fit_nothing_is_said():
         ({"image": {"repository": REPOSITORY, "platform": "linux/arm64"}}, "image.platform", True),
         ({"deployment": {"strategy": "canary"}}, "deployment.alarms", False),
         ({"env": {"DB_PASSWORD": "x"}}, "env.DB_PASSWORD", False),
+        ({"serverless": {}, "volume-size": 10}, "volume-size", True),
     ],
 )
 def test_what_does_not_fit_is_said_with_its_key_and_a_mend(more, key, wrong):
