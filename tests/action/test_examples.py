@@ -98,6 +98,17 @@ class Hub:
         live = self.shelf.get(Slot(artifact=artifact, stage=stage, target="shelf")).live
         return live.version if live else None
 
+    def tagboat(self, *arguments: str) -> Any:
+        """What a command answers, on the checkout as it is."""
+        around = environment(
+            XDG_CACHE_HOME=str(self.cache), XDG_STATE_HOME=str(self.folder / "state"),
+            PYTHONPATH=f"{ROOT}{os.pathsep}{self.site}",
+        )  # fmt: skip
+        command = [sys.executable, "-P", "-m", "entrypoint", *arguments, "--json"]
+        done = subprocess.run(command, cwd=self.git.path, env=around, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+        return json.loads(done.stdout)
+
     def run(self, workflow: str, event: str, payload: Mapping[str, Any], *options: str) -> str:
         """What act prints; fails where the workflow does."""
         repository = {"full_name": "octo-org/models", "name": "models", "default_branch": "main",
@@ -202,3 +213,21 @@ def test_a_forks_pull_request_leaves_its_report_for_the_workflow_that_may_commen
     out = hub.run("report.yml", "pull_request", {"action": "opened", "number": 7, "pull_request": pull})
     assert "a fork's, is left in tagboat-report.json" in out
     assert hub.served("churn", "dev") is None, "a pull request deploys nothing"
+
+
+@pytest.mark.slow
+def test_a_pull_request_is_planned_with_its_model_wrapped_and_changes_nothing(hub: Hub) -> None:
+    hub.register("churn")
+    hub.assign("churn", "dev")
+    assert hub.tagboat("deploy", "churn#dev")["status"] == "live"
+    hub.git.git("checkout", "--quiet", "-b", "change")
+    hub.git.commit(
+        {"model/predictor.py": MODEL.format(number=2), "dvc.yaml": "metrics: [m.json]\n", "m.json": '{"f1": 0.5}'}
+    )
+    found = hub.tagboat("report", "main")
+    assert found["artifacts"] == ["churn", "fraud"]
+    dev, prod, *_ = found["planned"]
+    assert (dev["how"], dev["live"], dev["version"], dev["note"]) == ("planned", "v1.0.0", "v1.0.1", "")
+    assert [change["action"] for change in dev["changes"]] == ["update"]
+    assert (prod["how"], prod["live"], [change["action"] for change in prod["changes"]]) == ("planned", "", ["create"])
+    assert hub.served("churn", "dev") == "v1.0.0"
