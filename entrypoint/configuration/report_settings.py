@@ -64,7 +64,7 @@ class Report(Settings, frozen=True, kw_only=True):
     failure_comments: Annotated[
         bool,
         Meta(
-            description="Tell the pull request that a version came from when its deployment fails; needs "
+            description="Tell the pull request that a version came from when its preflight or deployment fails; needs "
             "`pull-requests: write`."
         ),
     ] = True

@@ -1,7 +1,7 @@
 """Releases as GitHub's deployments: one for each release that goes into a slot, and the statuses it passes through.
 
-A slot's deployments share an environment (the stage, or a name from tagboat.yaml) and a task (the artifact and the
-target), by which they are found again. GitHub would set *every* earlier deployment of the environment inactive, another
+A slot's deployments share a task, by which they are found again, also where tagboat.yaml has given the stage's
+environment another name meanwhile. GitHub would set *every* earlier deployment of the environment inactive, another
 artifact's too: we ask it not to, and do it for the slot alone.
 https://docs.github.com/rest/deployments
 """
@@ -67,11 +67,10 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_deployment(github: GitHub, account: Account, environment: Environment) -> Deployment:
     """Make the release's deployment, or find the one that this very run made."""
-    name = environment.called(account.stage)
     payload = {"tagboat": msgspec.to_builtins(account)}
 
     def made_before() -> Deployment | None:
-        earlier = _of_slot(github, account.slot, name)
+        earlier = _of_slot(github, account.slot)
         return next((each for each in earlier if account_of(each.payload) == account), None)
 
     def make() -> Deployment:
@@ -81,7 +80,7 @@ def open_deployment(github: GitHub, account: Account, environment: Environment) 
             auto_merge=False,
             required_contexts=[],
             payload=payload,
-            environment=name,
+            environment=environment.called(account.stage),
             description=brief(f"{account.artifact} {account.version} on {account.target}"),
             transient_environment=environment.transient,
             production_environment=environment.is_production(account.stage),
@@ -114,16 +113,14 @@ def say(
     github.write_once(f"set a deployment {state}", find=said, create=make)
 
 
-def settle(
-    github: GitHub, slot: Slot, environment: str, *, replaced: bool, newest: int | None = None, by: str = ""
-) -> None:
+def settle(github: GitHub, slot: Slot, *, replaced: bool, newest: int | None = None, by: str = "") -> None:
     """Have no earlier deployment of the slot look alive that is not.
 
     What killed runs left on the way becomes inactive, and with ``replaced`` what was live before, too. ``newest``: the
     id of the deployment that remains. ``by``: what replaced it, for the description.
     """
     with github.asking("look at earlier deployments"):
-        earlier = [each for each in _of_slot(github, slot, environment) if newest is None or each.id < newest]
+        earlier = [each for each in _of_slot(github, slot) if newest is None or each.id < newest]
     for each in earlier:
         with github.asking("look at earlier deployments"):
             states = [status.state for status in each.get_statuses()]
@@ -163,8 +160,8 @@ def account_of(payload: object) -> Account | None:
 
 
 def task_of(slot: Slot) -> str:
-    """The task that tells a slot from others of its environment; a long one is cut and keeps its hash."""
-    task = f"deploy:{slot.artifact}:{slot.target}"
+    """The task that tells a slot from others; a long one is cut and keeps its hash."""
+    task = f"deploy:{slot.artifact}#{slot.stage}:{slot.target}"
     if len(task) <= TASK:
         return task
     return f"{task[: TASK - 17]}-{hashlib.sha256(task.encode()).hexdigest()[:16]}"
@@ -176,8 +173,8 @@ def brief(text: str) -> str:
     return line if len(line) <= DESCRIPTION else f"{line[: DESCRIPTION - 1]}…"
 
 
-def _of_slot(github: GitHub, slot: Slot, environment: str) -> list[Deployment]:
+def _of_slot(github: GitHub, slot: Slot) -> list[Deployment]:
     """A slot's newest deployments. The account is looked at too: a task is a name that others may use."""
-    found = github.repository.get_deployments(environment=environment, task=task_of(slot))
+    found = github.repository.get_deployments(task=task_of(slot))
     listed = list(islice(found, LOOKED_AT))
     return [each for each in listed if (account := account_of(each.payload)) and account.slot == slot]

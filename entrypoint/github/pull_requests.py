@@ -10,7 +10,7 @@ from entrypoint.github.comments import ROOM, put, replace
 from entrypoint.report.escaping import Markdown
 from entrypoint.report.summary import SIGNS
 from entrypoint.report.templating import render
-from entrypoint.report.verdict import SlotVerdict
+from entrypoint.report.verdict import Preflight, SlotVerdict
 
 if TYPE_CHECKING:
     from github.PullRequest import PullRequest
@@ -35,6 +35,16 @@ def tell_of(github: GitHub, numbers: Sequence[int], slot: SlotVerdict, run: str 
             replace(github, number, marker(slot), body[:ROOM])
         else:
             put(github, number, marker(slot), body[:ROOM])
+
+
+def tell_of_preflight(github: GitHub, numbers: Sequence[int], preflight: Preflight, run: str | None) -> None:
+    """The same of a version's preflight: a version that does not pass it would fail in every stage."""
+    body = render("comments/preflight.md.j2", preflight=preflight, run_url=run)
+    for number in numbers:
+        if preflight.passed:
+            replace(github, number, f"preflight of {preflight.artifact}", body[:ROOM])
+        else:
+            put(github, number, f"preflight of {preflight.artifact}", body[:ROOM])
 
 
 def marker(slot: SlotVerdict) -> str:

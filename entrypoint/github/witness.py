@@ -17,7 +17,7 @@ from entrypoint.github import checks, deployments, pull_requests
 from entrypoint.github.client import GitHub, connect
 from entrypoint.github.deployments import Account
 from entrypoint.github.failures import NotAllowedError
-from entrypoint.report.verdict import SlotVerdict, Status, Verdict
+from entrypoint.report.verdict import Preflight, SlotVerdict, Status, Verdict
 
 if TYPE_CHECKING:
     from github.Deployment import Deployment
@@ -98,6 +98,8 @@ class OnGitHub:
         if not verdict.dry_run:
             for commit, name, part in checks.parts(verdict):
                 self._try("checks", lambda commit=commit, name=name, part=part: self._check(commit, name, part))  # type: ignore[misc]
+            for preflight in verdict.preflights:
+                self._try("failure-comments", lambda one=preflight: self._comment_preflight(one))  # type: ignore[misc]
             for slot in verdict.slots:
                 if slot.commit and checks.news(slot, verdict) and (slot.changed or not slot.status.good):
                     self._try("failure-comments", lambda slot=slot: self._comment(slot))  # type: ignore[misc]
@@ -118,11 +120,10 @@ class OnGitHub:
 
     def _close(self, verdict: SlotVerdict) -> None:
         slot = Slot(artifact=verdict.artifact, stage=verdict.stage, target=verdict.target)
-        name = self._settings.environment(slot.stage).called(slot.stage)
         opened = self._opened.pop(slot, None)
         if verdict.status is Status.REMOVED:
             if verdict.changed:
-                deployments.settle(self._github, slot, name, replaced=True, by="taken down")
+                deployments.settle(self._github, slot, replaced=True, by="taken down")
             return
         if opened is None and verdict.changed and verdict.commit and verdict.version:
             # A rollback serves what is stored: there was nothing to prepare, and nothing was queued.
@@ -137,7 +138,7 @@ class OnGitHub:
         else:
             state = "error" if verdict.status is Status.DEGRADED else "failure"
             self._say(opened, state, f"{verdict.status}: {verdict.reason}")
-        deployments.settle(self._github, slot, name, replaced=verdict.status.good, newest=opened.id,
+        deployments.settle(self._github, slot, replaced=verdict.status.good, newest=opened.id,
                            by=f"replaced by {verdict.version}")  # fmt: skip
 
     def _check(self, commit: str, name: str, part: Verdict) -> None:
@@ -147,6 +148,10 @@ class OnGitHub:
     def _comment(self, slot: SlotVerdict) -> None:
         numbers = pull_requests.sources(self._github, slot.commit or "")
         pull_requests.tell_of(self._github, numbers, slot, self._run_url)
+
+    def _comment_preflight(self, preflight: Preflight) -> None:
+        numbers = pull_requests.sources(self._github, preflight.commit) if preflight.commit else ()
+        pull_requests.tell_of_preflight(self._github, numbers, preflight, self._run_url)
 
     def _try(self, part: str, act: Callable[[], object]) -> None:
         """Do it, or note why not; what cannot work is not tried again in this run."""

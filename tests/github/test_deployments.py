@@ -14,7 +14,7 @@ from entrypoint.errors import UsageError
 from entrypoint.github.client import GitHub as Client
 from entrypoint.github.deployments import Account, account_of, brief, recorded, task_of
 from entrypoint.github.witness import OnGitHub
-from entrypoint.report.verdict import Failure, SlotVerdict, Status, Trigger, Verdict
+from entrypoint.report.verdict import Failure, Preflight, SlotVerdict, Status, Trigger, Verdict
 from tests.fakes.github import GitHub, when
 
 RUN = "https://github.com/octo-org/models/actions/runs/4711"
@@ -78,6 +78,14 @@ def test_a_release_passes_through_queued_in_progress_and_success(stage: Callable
     last = github.store.statuses[made["id"]][-1]
     assert (last["environment_url"], last["log_url"]) == ("https://models.example.com/churn", RUN)
     assert release.id in last["description"]
+
+
+def test_a_renamed_environment_leaves_nothing_alive_behind(stage: Callable[..., Stage], github: GitHub) -> None:
+    for name in ("old", "new"):
+        run = stage(environments={"prod": Environment(name=name)})
+        run.deployed(run.release())
+    assert [(each["environment"], github.store.states(each["id"])[-1]) for each in github.store.deployments.values()] == [
+        ("old", "inactive"), ("new", "success")]  # fmt: skip
 
 
 def test_it_merges_nothing_and_waits_for_no_other_check(stage: Callable[..., Stage], github: GitHub) -> None:
@@ -380,6 +388,22 @@ class TestComments:
         run.deployed(run.release(), Status.FAILED, reason="no")
         run.finished()
         assert (len(github.store.comments_on(7)), len(github.store.comments_on(9))) == (1, 0)
+
+    def test_a_version_that_does_not_pass_its_preflight_is_told_there_and_the_next_one_that_does_ends_it(
+        self, stage: Callable[..., Stage], github: GitHub
+    ) -> None:
+        failure = Failure(
+            message="no module named 'pandas'\n@team <script>", where="models/churn.joblib", hint="Add it."
+        )
+        for version, passed in (("v1.0.0", False), ("v1.0.1", True)):
+            run = stage()
+            one = Preflight(artifact="churn", version=version, passed=passed, commit=run.commit,
+                            failure=None if passed else failure)  # fmt: skip
+            assert run.witness.finished(Verdict(preflights=(one,), trigger=Trigger(event="registration"))) == []
+            (comment,) = github.store.comments_on(7)
+            assert version in comment["body"]
+            assert ("does not pass" in comment["body"]) is not passed
+        assert [each["name"] for each in github.store.checks.values()] == ["Tagboat: preflight of churn"] * 2
 
     def test_a_comment_that_may_not_be_written_is_a_warning(
         self, connected: Callable[..., Client], github: GitHub
