@@ -9,9 +9,9 @@ from entrypoint.registry.state import read
 from tests.registry.gto import by_gto
 
 
-@pytest.fixture
-def back(world):
-    """v2.0.0 was promoted from dev into staging, and staging was rolled back to v1.0.0."""
+@pytest.fixture(scope="module")
+def went_back(begun, tmp_path_factory):
+    world = begun.copied(tmp_path_factory.mktemp("back"))
     world.promote("staging")
     world.register("v2.0.0")
     world.assign("dev", "v2.0.0")
@@ -20,6 +20,12 @@ def back(world):
     world.assign("staging", "v1.0.0")
     world.now += 200
     return world
+
+
+@pytest.fixture
+def back(went_back, tmp_path):
+    """v2.0.0 was promoted from dev into staging, and staging was rolled back to v1.0.0."""
+    return went_back.copied(tmp_path)
 
 
 def lift(world, at=None):
