@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from entrypoint.configuration import registration_for
+from entrypoint.configuration.promotion_settings import Promotion
 from entrypoint.configuration.report_settings import Report
 from entrypoint.doctor.findings import Finding, Severity, Unchecked
 from entrypoint.doctor.patient import WORKFLOWS, Patient
 from entrypoint.doctor.patterns import matches
 from entrypoint.doctor.workflowfiles import Job, Workflow
+from entrypoint.promotion.graph import rules_of
 from entrypoint.publication import RELEASE, REPOSITORY
 
 EXAMPLES = ("churn@v1.0.0", "churn#prod#1", "models/nlp=bert@v1.0.0", "models/nlp=bert#prod#1")
@@ -120,6 +122,7 @@ def _permissions(patient: Patient, workflow: Workflow) -> Iterator[Finding]:
     assigns = not reports and any(
         registration_for(patient.configuration, name).assign for name in ("", *patient.configuration.artifacts)
     )
+    promotes = not reports and _promotes(patient.configuration.promotion)
     for job in workflow.jobs:
         if not any(step.is_ours for step in job.steps):
             continue
@@ -134,7 +137,7 @@ def _permissions(patient: Patient, workflow: Workflow) -> Iterator[Finding]:
             message = "the token may write everything"
             yield _finding(Severity.WARNING, where, message, "Write permissions: {contents: read}.")
         elif isinstance(granted, dict):
-            yield from _contents(granted.get("contents", "none"), where, job, assigns=assigns)
+            yield from _contents(granted.get("contents", "none"), where, job, assigns=assigns, promotes=promotes)
             if DEPLOYING & set(workflow.triggers) and any(step.shows for step in job.steps):
                 yield from _pages(patient.configuration.report, granted, where)
             if reports and granted.get("pull-requests") != "write":
@@ -169,12 +172,22 @@ def _identity(patient: Patient, granted: Any, where: str, job: Job) -> Iterator[
         yield _finding(Severity.ERROR, where, message, "Add id-token: write to its permissions.")
 
 
-def _contents(contents: Any, where: str, job: Job, *, assigns: bool) -> Iterator[Finding]:
+def _promotes(promotion: Promotion) -> bool:
+    """Whether a run may write a promotion's tag without being asked for one."""
+    return any(rule.automatic for stage in promotion for rule in rules_of(promotion, stage))
+
+
+def _contents(contents: Any, where: str, job: Job, *, assigns: bool, promotes: bool) -> Iterator[Finding]:
     if contents not in {"read", "write"}:
         message = "the token may not read the repository, so neither tags nor models can be fetched"
         yield _finding(Severity.ERROR, where, message, "Add contents: read to its permissions.")
     elif assigns and contents != "write" and not all(step.reconciles for step in job.steps if step.is_ours):
         message = "registration.assign pushes a tag, and the token may not write"
+        yield _finding(
+            Severity.ERROR, where, message, "Give contents: write, or a token of your own as the input token."
+        )
+    elif promotes and contents != "write":
+        message = "automatic promotions push a tag, also when it reconciles, and the token may not write"
         yield _finding(
             Severity.ERROR, where, message, "Give contents: write, or a token of your own as the input token."
         )

@@ -232,6 +232,13 @@ def test_registration_that_assigns_needs_the_right_to_push(healthy):
     assert "registration.assign pushes a tag" in said(healthy.findings("workflows"))
 
 
+@pytest.mark.parametrize(("automatic", "needs"), [("true", True), ("false", False)])
+def test_promotion_that_is_automatic_needs_the_right_to_push(healthy, automatic, needs):
+    rules = f"promotion: {{dev: {{from: before, automatic: {automatic}}}}}\n"
+    healthy.commit({"tagboat.yaml": GOOD_CONFIGURATION.replace("stages: {dev", "stages: {before: {}, dev") + rules})
+    assert ("automatic promotions push a tag" in said(healthy.findings("workflows"))) is needs
+
+
 def test_a_token_that_may_not_write_githubs_pages_is_worth_knowing(healthy):
     healthy.commit({".github/workflows/tagboat.yml": GOOD_WORKFLOW.replace(GOOD_PERMISSIONS, "{contents: read}")})
     (finding,) = healthy.findings("workflows")
