@@ -45,7 +45,7 @@ from deployers.sagemaker.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper
 from deployers.sagemaker.bucket import Bucket
 from deployers.sagemaker.calling import Entrance
 from deployers.sagemaker.components import ComponentApi
-from deployers.sagemaker.diagnosis import explain
+from deployers.sagemaker.diagnosis import explain, explain_component
 from deployers.sagemaker.documents import Made, endpoint_name, made
 from deployers.sagemaker.looking import Look, Proof, look
 from deployers.sagemaker.names import VARIANT
@@ -237,7 +237,8 @@ class SagemakerDeployer(Deployer):
         """What AWS says of the endpoint, and the last lines that its containers have written."""
         record = self._records(slot).read()
         since = record.operation.since if record is not None and record.operation is not None else None
-        return explain(self.amazon, self._endpoint(slot), since=since)
+        told = explain if self.settings.components is None else explain_component
+        return told(self.amazon, self._endpoint(slot), since=since)
 
     # What changes the target
 

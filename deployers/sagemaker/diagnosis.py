@@ -17,6 +17,9 @@ LOG_GROUP = "/aws/sagemaker/Endpoints/"
 https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
 """
 
+COMPONENT_LOG_GROUP = "/aws/sagemaker/InferenceComponents/"
+"""The same for inference components."""
+
 LOG_LINES = 50
 LONGEST_LINE = 500
 STREAMS = 20
@@ -42,9 +45,24 @@ def explain(amazon: Amazon, endpoint: str, *, since: float | None = None) -> lis
     return [*found, *_variants(described), *log_lines(amazon, endpoint, since=since)]
 
 
-def log_lines(amazon: Amazon, endpoint: str, *, since: float | None = None) -> list[str]:
+def explain_component(amazon: Amazon, component: str, *, since: float | None = None) -> list[str]:
+    """The same of an inference component, whose containers have a log group of their own."""
+    try:
+        described = amazon.call(amazon.sagemaker.describe_inference_component, InferenceComponentName=component)
+    except NotFoundError:
+        return [f"there is no inference component {component}"]
+    except TagboatError as error:
+        return [f"inference component {component} can't be looked at: {error.message}"]
+    found = [f"inference component {component}: {described.get('InferenceComponentStatus')}"]
+    reason = described.get("FailureReason")
+    if reason:
+        found += [f"SageMaker says: {_line(reason)}", f"What to do: {advice(reason)}"]
+    return [*found, *log_lines(amazon, component, since=since, groups=COMPONENT_LOG_GROUP)]
+
+
+def log_lines(amazon: Amazon, endpoint: str, *, since: float | None = None, groups: str = LOG_GROUP) -> list[str]:
     """The last lines that the newest container of an endpoint wrote, under a heading; or why there are none."""
-    group = f"{LOG_GROUP}{endpoint}"
+    group = f"{groups}{endpoint}"
     try:
         stream = _newest_stream(amazon, group, since)
         if stream is None:

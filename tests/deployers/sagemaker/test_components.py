@@ -80,6 +80,17 @@ def test_a_release_that_does_not_come_up_leaves_the_old_one_serving(subject):
     assert served(subject, slot) == old.id
 
 
+def test_a_component_that_never_came_up_is_explained_by_its_containers_own_words(subject):
+    deployer = subject.deployer()
+    with pytest.raises(ReleaseFailedError, match="Failed"):
+        list(deployer.apply(deployer.plan(*subject.broken(subject.slot(), "v1.0.0"))))
+    told = "\n".join(subject.deployer().diagnose(subject.slot()))
+    assert "ValueError: no such column" in told
+    assert "What to do: " in told
+    release = deploy(subject, subject.slot(), "v2.0.0")
+    assert served(subject, subject.slot()) == release.id
+
+
 def test_what_is_live_already_is_not_touched(subject):
     deploy(subject, subject.slot(), "v1.0.0")
     plan = subject.deployer().plan(*subject.release(subject.slot(), "v1.0.0"))
