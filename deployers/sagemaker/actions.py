@@ -34,13 +34,19 @@ IMPLIED = {
     # "Application Auto Scaling identity-based policy examples", and the developer guide's "Auto scaling prerequisites".
     "application-autoscaling:RegisterScalableTarget": {
         "iam:CreateServiceLinkedRole", "sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig",
-        "sagemaker:UpdateEndpointWeightsAndCapacities",
     },
     "application-autoscaling:PutScalingPolicy": {
         "cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms",
     },
 }  # fmt: skip
 """What a service does in the caller's name beyond the call itself."""
+
+DIMENSIONS = {
+    "sagemaker:variant:DesiredInstanceCount": "sagemaker:UpdateEndpointWeightsAndCapacities",
+    "sagemaker:variant:DesiredProvisionedConcurrency": "sagemaker:UpdateEndpointWeightsAndCapacities",
+    "sagemaker:inference-component:DesiredCopyCount": "sagemaker:UpdateInferenceComponentRuntimeConfig",
+}
+"""What Application Auto Scaling calls in the caller's name, by what it scales."""
 
 FREE = frozenset({"sts:GetCallerIdentity", "sts:AssumeRoleWithWebIdentity"})
 """What anybody may do."""
@@ -62,4 +68,7 @@ def actions_of(service: str, operation: str, arguments: Mapping[str, Any]) -> se
         needed.add("iam:PassRole")
     if arguments.get("KmsKeyId"):
         needed.add("kms:CreateGrant")
+    scaled = DIMENSIONS.get(arguments.get("ScalableDimension", "")) if operation == "RegisterScalableTarget" else None
+    if scaled is not None:
+        needed.add(scaled)
     return needed | IMPLIED.get(action_of(service, operation), set())

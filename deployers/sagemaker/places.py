@@ -66,8 +66,9 @@ class Place(NamedTuple):
         return [self._repository(name[: found.start("path")] + found["path"].partition(":")[0])] if found else []
 
     def logs(self) -> list[str]:
-        """The log groups of endpoints, and the streams in them."""
-        return [self.arn("logs", "log-group:/aws/sagemaker/Endpoints/*")]
+        """The log groups of endpoints, or of components, and the streams in them."""
+        group = "Endpoints" if self.settings.components is None else "InferenceComponents"
+        return [self.arn("logs", f"log-group:/aws/sagemaker/{group}/*")]
 
     def key(self, named: str) -> list[str]:
         """A key of KMS, whichever way it is named; one by its alias is told apart by a condition."""

@@ -81,8 +81,13 @@ def is_asynchronous(settings: SagemakerSettings) -> bool:
 
 
 def scales(settings: SagemakerSettings) -> bool:
-    """Whether the number of instances follows the load."""
+    """Whether the number of instances, or of copies, follows the load."""
     return settings.scaling is not None
+
+
+def has_components(settings: SagemakerSettings) -> bool:
+    """Whether slots are inference components on one endpoint."""
+    return settings.components is not None
 
 
 def watches(settings: SagemakerSettings) -> bool:
@@ -147,9 +152,36 @@ RIGHTS: Sequence[Right] = (
     Right(
         purpose="Ask",
         actions=("sagemaker:InvokeEndpoint",),
-        resources=lambda place: place.sagemaker("endpoint"),
+        resources=lambda place: place.sagemaker("endpoint", *(("inference-component",) if has_components(place.settings)
+                                                              else ())),
         condition=ours,
         needed=lambda settings: not is_asynchronous(settings),
+    ),
+    Right(
+        purpose="MakeComponents",
+        actions=("sagemaker:CreateInferenceComponent", "sagemaker:AddTags"),
+        resources=lambda place: place.sagemaker("inference-component", "endpoint", "model"),
+        condition=new,
+        needed=has_components,
+    ),
+    Right(
+        purpose="ChangeComponents",
+        actions=("sagemaker:UpdateInferenceComponent", "sagemaker:DeleteInferenceComponent"),
+        resources=lambda place: place.sagemaker("inference-component"),
+        condition=ours,
+        needed=has_components,
+    ),
+    Right(
+        purpose="LookAtComponents",
+        actions=("sagemaker:DescribeInferenceComponent", "sagemaker:ListTags"),
+        resources=lambda place: place.sagemaker("inference-component"),
+        needed=has_components,
+    ),
+    Right(
+        purpose="ListComponents",
+        actions=("sagemaker:ListInferenceComponents",),
+        resources=anything,
+        needed=has_components,
     ),
     Right(
         purpose="AskLater",
@@ -252,7 +284,14 @@ RIGHTS: Sequence[Right] = (
         actions=("sagemaker:UpdateEndpointWeightsAndCapacities",),
         resources=lambda place: place.sagemaker("endpoint"),
         condition=ours,
-        needed=scales,
+        needed=lambda settings: scales(settings) and not has_components(settings),
+    ),
+    Right(
+        purpose="LetCopiesScale",
+        actions=("sagemaker:UpdateInferenceComponentRuntimeConfig",),
+        resources=lambda place: place.sagemaker("inference-component"),
+        condition=ours,
+        needed=lambda settings: scales(settings) and has_components(settings),
     ),
     Right(
         purpose="LetItWatch",

@@ -8,12 +8,14 @@ import pytest
 from deployers.base import Hold, Request, TagRecord
 from deployers.errors import ReleaseFailedError, TagboatError
 from deployers.sagemaker import iam, names
+from deployers.sagemaker.actions import actions_of
 from deployers.sagemaker.login import login
 from deployers.sagemaker.objects import Objects
 from deployers.sagemaker.rights import RIGHTS
+from deployers.sagemaker.scaling import COPIES
 from deployers.sagemaker.settings import SagemakerSettings
 from tests.deployers.sagemaker.subjects import AwsSubject, NamedImages
-from tests.fakes.sagemaker import ACCOUNT, REGION
+from tests.fakes.sagemaker import ACCOUNT, REGION, Script
 from tests.wrapping.images.bundles import small
 
 LOCK = "nothing==1 --hash=sha256:" + "0" * 64 + "\n"
@@ -27,9 +29,13 @@ SETTINGS = {
                "deployment": {"strategy": "canary", "watch": WATCH}},
     "serverless": {"serverless": {"memory": 1024, "concurrency": 5}},
     "asynchronous": {"asynchronous": {}},
+    "components": {"components": {"endpoint": "all-models"}},
     "container": {"image": None, "container": {"image": f"{REGISTRY}/sagemaker-scikit-learn:1.4-2"}},
 }  # fmt: skip
 """Between them they need every right that there is; `test_every_right_is_tried` sees to it."""
+
+
+COPIED = {"components": {"endpoint": "all-models"}, "scaling": {"min": 1, "max": 3}}
 
 
 class Whole(AwsSubject):
@@ -94,10 +100,12 @@ def walk(subject):
         live(subject, version)
     if "scaling" in subject.written:
         subject.written["scaling"] = {**subject.written["scaling"], "max": 4}
+    if "components" in subject.written:
+        subject.written["instance-count"] = 2  # which the endpoint beneath follows
     live(subject, "v3.0.0")
     deployer = subject.deployer()
     subject.aws.sagemaker.end(names.slot_name(slot), "RollingBack", "an alarm")
-    release, bundle = subject.release(slot, "v4.0.0")
+    release, bundle = subject.release(slot, "v4.0.0-broken" if "components" in subject.written else "v4.0.0")
     with pytest.raises(ReleaseFailedError):
         list(deployer.apply(deployer.plan(release, bundle)))
     deployer.diagnose(slot)
@@ -118,6 +126,7 @@ def walked(aws, tmp_path, request):
     settings = SETTINGS[request.param]
     if request.param != "archive":
         aws.client("ecr").create_repository(repositoryName="models/iris")
+    aws.sagemaker.containers.scripts["broken"] = Script(kind="crash", log="ValueError\n")
     subject = Whole(tmp_path, aws, {"keep": 1, **settings})
     asked = subject.settings()
     since = len(aws.sagemaker.calls)
@@ -147,7 +156,20 @@ def test_the_policy_is_enough_and_no_more(walked):
     assert granted - used == set(), "nothing asks for these"
 
 
-def test_every_right_is_tried():
+def test_copies_scale_by_rights_of_their_own():
+    """moto knows no scaling of components (5.2), so they are told by what registering would ask for."""
+    asked = actions_of("application-autoscaling", "RegisterScalableTarget", {"ScalableDimension": COPIES})
+    granted = iam.actions_of(iam.deploying("cloud", convert(COPIED), REGION))
+    assert "sagemaker:UpdateInferenceComponentRuntimeConfig" in asked
+    assert asked <= granted
+    assert "sagemaker:UpdateEndpointWeightsAndCapacities" not in granted
+
+
+def convert(settings):
     given = {"bucket": "acme", "role": f"arn:aws:iam::{ACCOUNT}:role/x", "image": f"{REGISTRY}/models"}
-    tried = [msgspec.convert({**given, **settings}, SagemakerSettings) for settings in SETTINGS.values()]
+    return msgspec.convert({**given, **settings}, SagemakerSettings)
+
+
+def test_every_right_is_tried():
+    tried = [convert(settings) for settings in (*SETTINGS.values(), COPIED)]
     assert [right.purpose for right in RIGHTS if not any(right.needed(settings) for settings in tried)] == []

@@ -101,7 +101,8 @@ class Components:
             start = self.account.containers.script(container).start(component.variant, container)
             if start.log:
                 group = f"/aws/sagemaker/InferenceComponents/{component.stored.name}"
-                self.account.elsewhere.log(group, f"{component.variant}/i-0", start.log)
+                # New copies write to a stream of their own.
+                self.account.elsewhere.log(group, f"{component.variant}/i-{component.stored.modified:.6f}", start.log)
             reason = reason or start.reason
         first = component.status == "Creating"
         component.failure = reason
