@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
-import re
 import subprocess
 import sys
 import threading
@@ -31,6 +29,7 @@ class Moto:
     def __init__(self, address: str) -> None:
         self.address = address
         self.lock = threading.Lock()
+        self.written: set[tuple[str, str]] = set()
 
     @functools.cached_property
     def session(self) -> Any:
@@ -49,6 +48,7 @@ class Moto:
 
     def reset(self) -> None:
         """Forget everything."""
+        self.written.clear()
         with urllib.request.urlopen(urllib.request.Request(f"{self.address}/moto-api/reset", method="POST")) as answer:
             assert answer.status == 200
 
@@ -128,38 +128,41 @@ class Moto:
 
     def log(self, group: str, stream: str, lines: list[str]) -> None:
         """Write lines into CloudWatch's logs."""
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now + number, "message": line} for number, line in enumerate(lines)]
+        logs = self.client("logs")
+        if (group, stream) not in self.written:
+            self._make_stream(group, stream)
+        try:
+            logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+        except logs.exceptions.ResourceNotFoundException:  # somebody has deleted it
+            self._make_stream(group, stream)
+            logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+    def _make_stream(self, group: str, stream: str) -> None:
         logs = self.client("logs")
         with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
             logs.create_log_group(logGroupName=group)
         with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
             logs.create_log_stream(logGroupName=group, logStreamName=stream)
-        now = int(time.time() * 1000)
-        events = [{"timestamp": now + number, "message": line} for number, line in enumerate(lines)]
-        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+        self.written.add((group, stream))
 
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Moto]:
-    """A server on a port of its own, for as long as the block runs."""
-    log = folder / "moto.log"
-    command = [sys.executable, "-P", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    environment = {**os.environ, "MOTO_PORT": "0"}
-    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        started = []
-        address = ""
-        for line in process.stderr:
-            started.append(line)
-            if match := re.search(r"Running on (http://\S+)", line):
-                address = match[1]
-                break
-        assert address, "".join(started)
-        with log.open("w") as out:
-            reader = threading.Thread(target=lambda: out.writelines(process.stderr or ()), daemon=True)
-            reader.start()
-            try:
-                yield Moto(address)
-            finally:
-                process.terminate()
-                process.wait(10)
-                reader.join(10)
+    """A server on a port of its own, for as long as the block runs; what it says is in moto.log."""
+    command = [sys.executable, "-P", str(Path(__file__).with_name("moto_process.py"))]
+    pipe = subprocess.PIPE
+    with (
+        (folder / "moto.log").open("w") as log,
+        subprocess.Popen(command, cwd=folder, stdin=pipe, stdout=pipe, stderr=log, text=True) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().strip()
+            assert address.startswith("http://"), (folder / "moto.log").read_text()
+            yield Moto(address)
+        finally:
+            process.stdin.close()
+            process.wait(10)
