@@ -21,10 +21,13 @@ import yaml
 from deployers.base import Slot
 from tests.conformance.shelf import ShelfDeployer
 from tests.e2e.world import BIN
+from tests.fakes.github import Description, GitHub
+from tests.fakes.github.fixtures import description
+from tests.fakes.github.store import ALL
 from tests.repositories import GitRepository, environment
 from tests.shelves import shelves
 
-__all__ = ["shelves"]
+__all__ = ["description", "shelves"]
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "workflows"
@@ -56,6 +59,7 @@ import json, os, sys
 for name, value in json.loads(os.environ.pop("INPUTS")).items():
     if name != "cache-dir":  # the example's would be empty in each run
         os.environ["INPUT_" + name.upper()] = value
+os.environ.update(json.loads(os.environ.get("AT_GITHUB", "{}")))
 os.execv(sys.executable, [sys.executable, "-P", "-m", "entrypoint", "action"])
 """
 
@@ -109,8 +113,10 @@ class Hub:
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
         return json.loads(done.stdout)
 
-    def run(self, workflow: str, event: str, payload: Mapping[str, Any], *options: str) -> str:
-        """What act prints; fails where the workflow does."""
+    def run(
+        self, workflow: str, event: str, payload: Mapping[str, Any], *options: str, github: GitHub | None = None
+    ) -> str:
+        """What act prints; fails where the workflow does. ``github``: asked with what the workflow's token may."""
         repository = {"full_name": "octo-org/models", "name": "models", "default_branch": "main",
                       "owner": {"login": "octo-org"}}  # fmt: skip
         file = self.folder / "event.json"
@@ -120,7 +126,13 @@ class Hub:
         (settings / "actrc").touch()
         command = [BIN / "act", event, "--eventpath", file, "-P", "ubuntu-latest=-self-hosted", "-W",
                    self.git.path / ".github" / "workflows" / workflow, *options]  # fmt: skip
+        more = {}
+        if github is not None:
+            token = github.holder("github-actions[bot]", "Bot", **_permissions(workflow))
+            command += ["--secret", f"GITHUB_TOKEN={token}"]
+            more["AT_GITHUB"] = json.dumps(github.environment)
         around = environment(
+            **more,
             XDG_CACHE_HOME=str(self.cache), XDG_STATE_HOME=str(self.folder / "state"),
             XDG_CONFIG_HOME=str(settings.parent), PYTHONPATH=f"{ROOT}{os.pathsep}{self.site}",
             PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -135,6 +147,13 @@ def _with_stand_ins(text: str) -> str:
     text, count = re.subn(r"uses: tagboat/tagboat@\S+", "uses: ./.ours", text)
     assert count
     return re.sub(r"uses: (?!actions/checkout@|\./)[\w/-]+@\S+", "uses: ./.theirs", text)
+
+
+def _permissions(workflow: str) -> dict[str, str | None]:
+    """What the token of a workflow's job may: what stands there, and nothing else."""
+    (job,) = yaml.safe_load((EXAMPLES / workflow).read_text())["jobs"].values()
+    given = {name.replace("-", "_"): level for name, level in job["permissions"].items()}
+    return {name: given.get(name) for name in ALL if name != "metadata"}
 
 
 def _ours() -> str:
@@ -167,7 +186,7 @@ def comment(body: str, association: str = "MEMBER") -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_the_examples_take_a_model_from_its_tag_to_prod_and_back(hub: Hub) -> None:
+def test_the_examples_take_a_model_from_its_tag_to_prod_and_back(hub: Hub, description: Description) -> None:
     hub.register("churn")
     out = hub.run("deploy.yml", "push", push(hub.assign("churn", "dev")))
     assert "status: live" in out
@@ -176,9 +195,16 @@ def test_the_examples_take_a_model_from_its_tag_to_prod_and_back(hub: Hub) -> No
     before = hub.tags()
     hub.run("promote.yml", "issue_comment", comment("/promote churn prod", "NONE"))
     assert hub.tags() == before, "a stranger starts nothing"
-    hub.run("promote.yml", "issue_comment", comment("/promote churn@v1.0.0 to prod\r\nLooks good."))
+    with GitHub(hub.folder, description, git=hub.origin.path) as github:
+        github.store.roles["ann"] = "write"
+        body = "/promote churn@v1.0.0 to prod\r\nLooks good."
+        out = hub.run("promote.yml", "issue_comment", comment(body), github=github)
     assert hub.tags() - before == {"churn#prod#2"}
     assert hub.served("churn", "prod") == "v1.0.0"
+    (deployment,) = github.store.deployments
+    assert github.store.states(deployment)[-1] == "success"
+    assert "could not" not in out, "the permissions that the example gives its job are enough"
+    assert github.violations == []
 
     hub.git.git("fetch", "--quiet", "--tags", "origin")
     hub.git.counters["churn"] = 2

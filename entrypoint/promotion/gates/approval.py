@@ -18,8 +18,8 @@ NAME = "approval"
 def evaluate(gate: ApprovalGate, context: Context) -> GateResult:
     """Fail while nobody has approved who may, saying which approvals do not count and why; raises what GitHub does."""
     request = context.workspace.request
-    token = request.token or request.environment.get("GITHUB_TOKEN") or request.environment.get("GH_TOKEN")
-    if not token:
+    token = request.api_token
+    if token is None:
         hint = "Set GITHUB_TOKEN, or the Action's input `token`."
         raise UsageError("approvals are read from GitHub, and there is no token", where=NAME, hint=hint)
     with closing(connect(request.environment, token)) as github:
