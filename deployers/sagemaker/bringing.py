@@ -22,13 +22,13 @@ from deployers.sagemaker.documents import Document, Made
 from deployers.sagemaker.kinds import (
     BY_NAME,
     ENDPOINT_CONFIG,
-    KINDS,
     SCALABLE_TARGET,
     SCALING_POLICY,
 )
 from deployers.sagemaker.records import Operation, Records, Reference, ReleaseRecord, SlotRecord
 from deployers.sagemaker.refusals import BusyError
 from deployers.sagemaker.rollout import FIRST_PAUSE, Poller
+from deployers.sagemaker.sweeping import in_use, outermost_first, sweep
 
 APPLY, ROLLBACK, REMOVE = "apply", "rollback", "remove"
 
@@ -51,7 +51,7 @@ class Slotkeeper:
         self.records.keep_release(ReleaseRecord(release=release, made=made))
         operation = Operation(kind=kind, release=release, config=made.config, since=self.clock())
         wanted = {Reference.of(each) for each in made.documents}
-        self.records.update(
+        record = self.records.update(
             lambda before: replace(
                 before,
                 endpoint=made.endpoint,
@@ -63,15 +63,15 @@ class Slotkeeper:
         yield Step(name="record", detail="what it will be made of is written down")
         (endpoint,) = made.of(self.api.kind)
         place = made.documents.index(endpoint)
-        made_now = [str(each) for each in made.documents[:place] if self.api.ensure(each, self.slot)]
-        yield Step(name="create", detail=", ".join(made_now) or "all of it is there")
-        yield from self._bring_endpoint(endpoint, made.config)
+        created = [str(each) for each in made.documents[:place] if self.api.ensure(each, self.slot)]
+        yield Step(name="create", detail=", ".join(created) or "all of it is there")
+        yield from self._bring_endpoint(endpoint, made.config, record)
         yield from self.poller.until_serving(made.endpoint, made.config)
         for document in made.documents[place + 1 :]:
             self.api.ensure(document, self.slot)
-        self._drop_companions(wanted)
-        yield from self._leave_behind(made.endpoint)
-        yield from self._settle(release, made)
+        self._drop_companions(wanted, record)
+        yield from self._leave_behind(made.endpoint, record)
+        yield from self._settle(release, made, kind)
 
     def take_down(self, kind: str) -> Iterator[Step]:
         """Remove every object of the slot but its records."""
@@ -82,9 +82,9 @@ class Slotkeeper:
             if reference.kind == self.api.kind.name:
                 yield from self._delete_endpoint(reference.name)
         yield Step(name="endpoint", detail="it is gone")
-        spared = self._in_use(record.endpoint)  # nothing, unless somebody has made the endpoint his own
+        spared = in_use(self.api, record.endpoint)  # nothing, unless somebody has made the endpoint his own
         rest = {each for each in record.inventory if each.kind != self.api.kind.name} - spared
-        for reference in sorted(rest, key=_place, reverse=True):
+        for reference in outermost_first(rest):
             self.api.delete(BY_NAME[reference.kind], reference.name, self.slot)
         yield Step(name="take down", detail="what it was made of is gone")
         self.records.update(
@@ -92,43 +92,12 @@ class Slotkeeper:
         )
         yield Step(name="settle", detail="nothing serves")
 
-    def sweep(self) -> None:
-        """Remove the objects, and the stored requests, of releases that nothing can go back to any more."""
-        record = self.records.read()
-        if record is None:
-            return
-        needed = record.needed()
-        kept: set[Reference] = set()
-        dropped = []
-        for stored in self.records.releases():
-            if stored.release.id in needed:
-                kept |= {Reference.of(each) for each in stored.made.documents}
-            else:
-                dropped.append(stored)
-        surplus = [each for each in record.inventory if each not in kept and each.kind != self.api.kind.name]
-        spared = self._in_use(record.endpoint) if surplus else set()
-        gone: set[Reference] = set()
-        for reference in sorted(set(surplus) - spared, key=_place, reverse=True):
-            self.api.delete(BY_NAME[reference.kind], reference.name, self.slot)
-            gone.add(reference)
-        if gone:
-            self.records.update(
-                lambda before: replace(before, inventory=tuple(each for each in before.inventory if each not in gone))
-            )
-        for stored in dropped:
-            self.records.drop_release(stored.release.id)
-
-    def _in_use(self, endpoint: str) -> set[Reference]:
-        """What the endpoint serves by, and is on its way to, whatever our records say."""
-        return {Reference(kind, name) for kind, name in self.api.in_use(endpoint)} if endpoint else set()
-
-    def _unscale(self, seen: Endpoint, config: str) -> None:
+    def _unscale(self, seen: Endpoint, config: str, record: SlotRecord) -> None:
         """Scale no more before the type of instances changes, which AWS refuses otherwise; `bring_up` begins it anew.
 
         AWS, "Update endpoints that use auto scaling".
         """
-        record = self.records.read()
-        scaled = {each.name for each in (record.inventory if record else ()) if each.kind == SCALABLE_TARGET.name}
+        scaled = {each.name for each in record.inventory if each.kind == SCALABLE_TARGET.name}
         if not scaled:
             return
         live, wanted = (_types(self.api.find(ENDPOINT_CONFIG, name)) for name in (seen.config, config))
@@ -139,21 +108,18 @@ class Slotkeeper:
             for companion in (SCALING_POLICY, SCALABLE_TARGET):
                 self.api.delete(companion, resource, self.slot)
 
-    def _drop_companions(self, wanted: set[Reference]) -> None:
+    def _drop_companions(self, wanted: set[Reference], record: SlotRecord) -> None:
         """Remove what stands beside the endpoint and is not the release's: it would go on scaling or watching."""
-        record = self.records.read()
-        inventory = record.inventory if record is not None else ()
-        old = {each for each in inventory if BY_NAME[each.kind].beside and each not in wanted}
-        for reference in sorted(old, key=_place, reverse=True):
+        old = {each for each in record.inventory if BY_NAME[each.kind].beside and each not in wanted}
+        for reference in outermost_first(old):
             self.api.delete(BY_NAME[reference.kind], reference.name, self.slot)
         if old:
             self.records.update(
                 lambda before: replace(before, inventory=tuple(each for each in before.inventory if each not in old))
             )
 
-    def _leave_behind(self, endpoint: str) -> Iterator[Step]:
+    def _leave_behind(self, endpoint: str, record: SlotRecord) -> Iterator[Step]:
         """Delete the slot's endpoints of other names, now that this one serves: `endpoint-name` has changed."""
-        record = self.records.read() or SlotRecord(slot=self.slot)
         others = {each for each in record.inventory if each.kind == self.api.kind.name and each.name != endpoint}
         if not others:
             return
@@ -164,7 +130,7 @@ class Slotkeeper:
         )
         yield Step(name="rename", detail=f"{', '.join(each.name for each in sorted(others))} gave way to {endpoint}")
 
-    def _bring_endpoint(self, document: Document, config: str) -> Iterator[Step]:
+    def _bring_endpoint(self, document: Document, config: str, record: SlotRecord) -> Iterator[Step]:
         """Make the endpoint, or begin its update; where it is on its way already, only wait."""
         for _ in range(ATTEMPTS):
             seen = self.api.endpoint(document.name)
@@ -183,7 +149,7 @@ class Slotkeeper:
             if _is_bound_for(seen, config):
                 yield Step(name="endpoint", detail=f"{document} is {seen.status} with this config already")
                 return
-            self._unscale(seen, config)
+            self._unscale(seen, config, record)
             try:
                 self.api.update_endpoint(document)
             except BusyError:
@@ -206,8 +172,8 @@ class Slotkeeper:
             return
         raise _always_busy(name)
 
-    def _settle(self, release: Release, made: Made) -> Iterator[Step]:
-        """Write down that the release is what serves, and remove what is not needed any more."""
+    def _settle(self, release: Release, made: Made, kind: str) -> Iterator[Step]:
+        """Write down that the release is what serves; what it replaced stays until this one is verified."""
         now = self.clock()
 
         def settled(before: SlotRecord) -> SlotRecord:
@@ -215,9 +181,10 @@ class Slotkeeper:
             since = before.since if same else now
             return replace(before, live=release, config=made.config, since=since, operation=None)
 
-        self.records.update(settled)
-        self.sweep()
-        yield Step(name="settle", detail="what nothing goes back to is gone")
+        record = self.records.update(settled)
+        if kind == ROLLBACK:
+            sweep(self.api, self.records, record)
+        yield Step(name="settle", detail="it is written down as what serves")
 
 
 def _types(config: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -238,10 +205,6 @@ def _always_busy(name: str) -> UnreachableError:
     return UnreachableError(
         "others change it all the time", where=f"Endpoint {name}", hint="Find out who does, and run the command again."
     )
-
-
-def _place(reference: Reference) -> int:
-    return KINDS.index(BY_NAME[reference.kind])
 
 
 def _not_ours(document: Document) -> RefusedError:

@@ -34,36 +34,34 @@ from deployers.base import (
     TagRecord,
     VerifiedRelease,
 )
-from deployers.errors import CapabilityError, ReleaseFailedError, StalePlanError, UnreachableError
+from deployers.errors import ReleaseFailedError, StalePlanError, UnreachableError
 from deployers.rendering import Templates
-from deployers.runs import run_link
-from deployers.sagemaker import calling, components, containers, models, planning, records
+from deployers.sagemaker import calling, planning, records
 from deployers.sagemaker.api import Api, Endpoint
-from deployers.sagemaker.archive import Layout
 from deployers.sagemaker.asking import Silent, is_silent
 from deployers.sagemaker.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper
 from deployers.sagemaker.bucket import Bucket
 from deployers.sagemaker.calling import Entrance
 from deployers.sagemaker.components import ComponentApi
 from deployers.sagemaker.diagnosis import explain, explain_component
-from deployers.sagemaker.documents import Made, endpoint_name, made
+from deployers.sagemaker.documents import endpoint_name
+from deployers.sagemaker.leases import key_of, lease
 from deployers.sagemaker.looking import Look, Proof, look
+from deployers.sagemaker.materials import Materials
 from deployers.sagemaker.names import VARIANT
-from deployers.sagemaker.objects import Objects
 from deployers.sagemaker.payloads import EndpointKind, refusal
 from deployers.sagemaker.proving import ask_server
 from deployers.sagemaker.records import Records, SlotRecord
 from deployers.sagemaker.rollout import Poller
 from deployers.sagemaker.settings import SagemakerSettings
 from deployers.sagemaker.shared import SharedEndpoint
+from deployers.sagemaker.sweeping import sweep
 from deployers.sagemaker.tracing import trace
-from deployers.settings import expand
 from deployers.wrapping.bundle import Bundle
 
 if TYPE_CHECKING:
     from deployers.sagemaker.wire import Amazon
     from deployers.wrapping.bundle_images import Images
-    from deployers.wrapping.image import SigningKey
 
 LEASE_PATIENCE = 70.0
 """Seconds that we wait for another run's lease: long enough to follow one that has died."""
@@ -143,44 +141,10 @@ class SagemakerDeployer(Deployer):
         return Poller(self.api, self.settings.patience, clock=self.monotonic, sleep=self.sleep)
 
     @cached_property
-    def images(self) -> Images:
-        """What makes images."""
-        if self.given_images is not None:
-            return self.given_images
-        if self.settings.container is not None:
-            from deployers.sagemaker.provided import NAMING, ProvidedImage
-            from deployers.sagemaker.repositories import finder
-            from deployers.wrapping.image import Registries
-
-            def connect() -> Registries:
-                self.amazon.note(*NAMING)
-                environment = self.surroundings.environment
-                return Registries(environment, find=finder(self.amazon, environment))
-
-            return ProvidedImage(
-                self.settings.container,
-                connect=connect,
-                where=f"targets.{self.target}.container.image",
-            )
-        if self.settings.pushed is None:
-            raise CapabilityError(
-                "no image is named",
-                where=f"targets.{self.target}.image",
-                hint="Set `image` to a repository of ECR, such as <account>.dkr.ecr.<region>.amazonaws.com/models, or "
-                "`container` to an image of AWS's.",
-            )
-        # Imported here: what it takes to build is not needed to look.
-        from deployers.sagemaker.images import registry_images
-
-        return registry_images(
-            self.settings.pushed,
-            self.surroundings,
-            inside=self.settings.place == "image",
-            amazon=self.amazon,
-            where=f"targets.{self.target}.image",
-            key=self._signing_key,
-            run=run_link(self.surroundings.environment),
-        )
+    def materials(self) -> Materials:
+        """What releases are made of."""
+        given = self.given_images
+        return Materials(self.target, self.settings, self.surroundings, self.amazon, self.rendering, given)
 
     @cached_property
     def rendering(self) -> Templates:
@@ -199,7 +163,7 @@ class SagemakerDeployer(Deployer):
         if seen.serves(release.id):
             kept = Change(object=f"Endpoint {endpoint_name(release.slot, self.settings)}", action=Action.KEEP)
             return Plan(release=release, bundle=bundle, changes=[kept], fingerprint=seen.fingerprint())
-        wanted = self._made(release, bundle)
+        wanted = self.materials.made(release, bundle)
         live = seen.record.live if seen.record is not None else None
         stored = self._records(release.slot).release(live.id) if live is not None else None
         changes = planning.changes(self.api, seen, wanted, stored.made if stored is not None else None)
@@ -256,17 +220,14 @@ class SagemakerDeployer(Deployer):
             if release.tag is not None and (seen.record is None or release.tag != seen.record.tag):
                 self.record_tag(release.slot, release.tag)
             return
-        wanted = self._made(release, plan.bundle)
-        yield Step(name="image", detail=self.images.push(plan.bundle))
-        if self._place(plan.bundle) != "image":
-            yield Step(name="model", detail=self._bring_model(plan.bundle))
+        wanted = self.materials.made(release, plan.bundle)
+        yield from self.materials.bring(plan.bundle)
         yield from self._beneath()
         yield from self._keeper(release.slot).bring_up(release, wanted, APPLY)
 
     def push_ahead(self, bundle: Bundle) -> str:
         """Push image and model when a version is registered, so that its assignment only rolls out."""
-        pushed = self.images.push(bundle)
-        return pushed if self._place(bundle) == "image" else f"{pushed}; {self._bring_model(bundle)}"
+        return "; ".join(step.detail for step in self.materials.bring(bundle))
 
     def rollback(self, slot: Slot, to: VerifiedRelease | None = None) -> Iterator[Step]:
         """Bring the endpoint back to a verified release, from the requests that were stored with it."""
@@ -297,6 +258,7 @@ class SagemakerDeployer(Deployer):
         yield from keeper.take_down(REMOVE)
         yield from self._leave()
         keeper.records.forget()
+        self.bucket.delete(key_of(slot))
         yield Step(name="forget", detail="its records are gone")
 
     # What is remembered
@@ -304,8 +266,9 @@ class SagemakerDeployer(Deployer):
     def mark_verified(self, slot: Slot, release: Release) -> None:
         """Remember that the release was proved live; what it was made of is kept for a rollback."""
         verified = VerifiedRelease(release=release, release_id=release.id, at=self.surroundings.clock())
-        self._records(slot).update(lambda before: before.with_verified(verified, self.settings.keep))
-        self._keeper(slot).sweep()
+        kept = self._records(slot)
+        record = kept.update(lambda before: before.with_verified(verified, self.settings.keep))
+        sweep(self.api, kept, record)
 
     def mark_failed(self, slot: Slot, release: Release, reason: str) -> None:
         """Remember that the release did not pass; it is nothing to roll back to any more."""
@@ -330,8 +293,6 @@ class SagemakerDeployer(Deployer):
 
     @contextlib.contextmanager
     def _lease(self, slot: Slot) -> Iterator[Lease]:
-        from deployers.sagemaker.leases import lease
-
         with lease(
             self.bucket, slot, patience=self.lease_patience, duration=self.lease_duration, sleep=self.sleep
         ) as held:
@@ -348,44 +309,6 @@ class SagemakerDeployer(Deployer):
         """Remove what no component stands on any more."""
         if self.shared is not None:
             yield from self.shared.release()
-
-    def _signing_key(self) -> SigningKey | None:
-        pushed = self.settings.pushed
-        if pushed is None or pushed.signing_key is None:
-            return None
-        from deployers.wrapping.image import SigningKey
-
-        where = f"targets.{self.target}.image.signing-key"
-        return SigningKey(expand(pushed.signing_key, self.surroundings.environment, where=where))
-
-    def _made(self, release: Release, bundle: Bundle) -> Made:
-        settings = self.settings
-        source = models.source(
-            bundle, self._place(bundle), bucket=settings.bucket, prefix=settings.prefix, layout=self._layout
-        )
-        image = self.images.reference(bundle)
-        container = containers.container(release, settings, image=image, source=source)
-        make = made if self.settings.components is None else components.made
-        return make(release, container=container, settings=self.settings, templates=self.rendering)
-
-    def _place(self, bundle: Bundle) -> models.Place:
-        return models.place_of(bundle, self.settings.place, self._layout)
-
-    @property
-    def _layout(self) -> Layout:
-        return Layout.OURS if self.settings.container is None else Layout.PROVIDED
-
-    def _bring_model(self, bundle: Bundle) -> str:
-        from deployers.wrapping.images.store import Store
-
-        return models.bring(
-            bundle,
-            self._place(bundle),
-            objects=Objects(self.amazon, self.settings.bucket),
-            prefix=self.settings.prefix,
-            store=Store(self.surroundings.cache / "models"),
-            layout=self._layout,
-        )
 
     def _look(self, slot: Slot) -> Look:
         records = self._records(slot)

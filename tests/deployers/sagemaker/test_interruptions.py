@@ -101,5 +101,6 @@ def test_a_removal_killed_after_any_call_is_finished_by_the_next(subject_with):
         list(subject.deployer().remove(slot))
         assert_down(subject, slot)
         assert not subject.aws.sagemaker.state.objects
+        assert not subject.kept(), "records and leases are gone, too"
         if not stopped:
             return
