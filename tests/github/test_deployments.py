@@ -236,6 +236,28 @@ def test_targets_that_are_deployed_side_by_side_have_a_deployment_each(
     assert run.finished() == []
 
 
+def test_T7_names_with_signs_that_mean_something_in_an_address_are_found_again(
+    stage: Callable[..., Stage], github: GitHub
+) -> None:
+    name = "models/nlp:bert&page=9"
+    for version in ("v1.0.0+cpu", "v2.0.0"):
+        run = stage()
+        run.deployed(run.release(version, artifact=name))
+        github.fail(when("POST", "/check-runs"), after_write=True)
+        assert run.finished() == []
+    assert [each[-1] for each in states(github)] == ["inactive", "success"]
+    assert len(github.store.checks) == 2
+
+
+def test_P2_the_token_is_in_no_warning_and_no_page(connected: Callable[..., Client], github: GitHub) -> None:
+    token = github.holder("github-actions[bot]", "Bot", deployments=None, checks=None)
+    run = Stage(github, connected(token))
+    run.deployed(run.release(), Status.FAILED, reason="no")
+    assert len(problems := run.finished()) == 2
+    assert token not in "".join(problems)
+    assert token not in "".join(str(each.body) + each.path for each in github.requests)
+
+
 def test_what_is_turned_off_asks_for_no_permission(stage: Callable[..., Stage], github: GitHub) -> None:
     run = stage(deployments=False, checks=False, failure_comments=False)
     run.deployed(run.release())

@@ -83,8 +83,12 @@ def _fetched(package: str, version: str) -> bytes:
         except OSError as error:
             raise NotHereError(f"{package} could not be fetched: {error}") from error
     with tempfile.TemporaryDirectory() as folder:
-        words = [npm, "pack", "--silent", f"{package}@{version}", "--pack-destination", folder]
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
+        words = [npm, "pack", f"{package}@{version}", "--pack-destination", folder]
+        words += ["--loglevel", "error", "--fetch-retries", "1"]
+        try:
+            done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise NotHereError(f"{package} could not be fetched in {error.timeout:.0f} s") from error
         if done.returncode:
             raise NotHereError(f"{package} could not be fetched: {done.stderr.strip()[-500:]}")
         (archive,) = Path(folder).glob("*.tgz")
