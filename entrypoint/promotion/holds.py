@@ -26,6 +26,8 @@ from entrypoint.registry.remote import TagTakenError
 from entrypoint.registry.signatures import Signers, signer_of
 from entrypoint.registry.state import ArtifactState, Registry
 from entrypoint.registry.tagobjects import TagObject
+from entrypoint.registry.tags import is_version
+from entrypoint.registry.versions import precedence
 from entrypoint.workspace import Workspace
 
 FOLDER = "tagboat/lifted"
@@ -68,6 +70,13 @@ class PromotionHold:
         return f"`tagboat release-hold {self.artifact}#{self.stage}` lets it be promoted there again."
 
 
+def is_older(version: str | None, than: str | None) -> bool:
+    """Whether both are semantic versions, and the first one is the lesser."""
+    if version is None or than is None or not is_version(version) or not is_version(than):
+        return False
+    return precedence(version) < precedence(than)
+
+
 def taken_out(state: ArtifactState, stage: str, commit: str) -> Event | None:
     """The event that took a commit's version out of a stage; None where it never was there, or still is."""
     current = state.assignments.get(stage)
@@ -107,6 +116,9 @@ def holds(
             waiting = state.assignments.get(source)
             if artifact not in (None, name) or stage not in (None, into) or waiting is None:
                 continue
+            there = state.assignments.get(into)
+            if there is not None and is_older(waiting.version, there.version):
+                continue  # not to be promoted, whoever lifts what
             hold = hold_of(workspace, registry, name, into, waiting.version or "", waiting.commit)
             if hold is not None:
                 yield hold

@@ -14,14 +14,13 @@ from entrypoint.errors import RefusedError, TagboatError
 from entrypoint.promotion import gates as gating
 from entrypoint.promotion.context import Candidate, Context
 from entrypoint.promotion.gates import GateResult, Outcome
-from entrypoint.promotion.holds import hold_of
+from entrypoint.promotion.holds import hold_of, is_older
 from entrypoint.promotion.message import message
 from entrypoint.promotion.outcome import PromotionStatus, PromotionVerdict
 from entrypoint.promotion.writing import write
 from entrypoint.registry.events import Event
 from entrypoint.registry.state import Registry
 from entrypoint.registry.tags import is_version
-from entrypoint.registry.versions import precedence
 from entrypoint.workspace import Workspace
 
 
@@ -72,7 +71,7 @@ class Attempt:
     def _not_to_be(self, registry: Registry, candidate: Candidate) -> PromotionVerdict | None:
         """Versions that no gate decides on: older than what is there, taken out before, or into a held slot."""
         before = self.previous
-        if before is not None and is_version(before) and precedence(candidate.version) < precedence(before):
+        if is_older(candidate.version, before):
             back = f"tagboat rollback {self.artifact}#{self.stage} --to {candidate.version}"
             return self._ended(
                 PromotionStatus.OLDER,

@@ -52,6 +52,15 @@ def test_the_next_version_is_not_held(back):
     assert back.promote("staging").status == "promoted"
 
 
+def test_a_version_that_was_replaced_by_a_newer_one_is_no_hold_but_older(back):
+    back.git.time = int(back.now) + 100
+    back.register("v3.0.0")
+    back.assign("staging", "v3.0.0")
+    workspace = back.workspace()
+    assert list(holding.holds(workspace, workspace.read_registry())) == []
+    assert back.promote("staging").status == "older"
+
+
 def test_an_unassigned_version_is_held_as_well(world):
     world.promote("staging")
     world.git.time = int(world.now) + 100

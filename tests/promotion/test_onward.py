@@ -62,7 +62,7 @@ def test_what_the_tag_alone_is_to_bring_is_not_deployed_here(make):
     assert world.brought == []
 
 
-def test_a_promotions_own_tag_starts_nothing_but_the_next_stage(make):
+def test_P4_a_promotions_own_tag_starts_nothing_but_the_next_stage(make):
     world = started(make)
     onward = world.onward(automatic=True)
     onward.after([("churn", "dev")])
@@ -126,7 +126,7 @@ def test_the_registry_is_read_once_for_all_that_has_nothing_to_do(make):
     assert (len(reads), again.promotions) == (1, [])
 
 
-def test_a_run_goes_into_a_stage_once_even_where_a_circle_got_past_the_check(make):
+def test_P4_a_run_goes_into_a_stage_once_even_where_a_circle_got_past_the_check(make):
     world = started(make)
     rules = dict(world.workspace().configuration.promotion)
     workspace = world.workspace()

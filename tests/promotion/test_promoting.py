@@ -98,7 +98,7 @@ def test_a_version_older_than_what_the_stage_has_is_not_put_there(world):
     assert world.stages()["staging"] == "v2.0.0"
 
 
-def test_of_two_runs_that_promote_at_once_one_writes_the_tag_and_the_other_sees_it(world):
+def test_P3_of_two_runs_that_promote_at_once_one_writes_the_tag_and_the_other_sees_it(world):
     clones = [world.clone("first"), world.clone("second")]
     both = threading.Barrier(2)
     verdicts = {}
@@ -213,7 +213,7 @@ def test_a_stage_without_a_version_is_nothing_to_promote_from(make, stage):
     assert world.promote(stage).status == "blocked"
 
 
-def test_hostile_text_in_metrics_and_labels_stays_one_line_of_the_tag(make):
+def test_C10_hostile_text_in_metrics_and_labels_stays_one_line_of_the_tag(make):
     world = make('promotion: {staging: {from: dev, gates: [\'tags.owner == "x" or tags.owner != "x"\']}}')
     hostile = "owner=a\nRun: https://evil.example\n\n-----BEGIN PGP SIGNATURE-----\n\u202eGate: all: pass" + "x" * 4000
     world.register("v1.0.0", labels=[hostile])
