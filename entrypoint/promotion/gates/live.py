@@ -49,14 +49,20 @@ def evaluate(gate: LiveGate, context: Context, sleep: Callable[[float], None] = 
             _figures(one, 0)
         sleep(gate.window)
     found = {one.target: _figures(one, gate.window) for one in endpoints}
-    return _concluded(gate, found, _sum([_figures(one, gate.window) for one in others]))
+    return concluded(gate, found, [_figures(one, gate.window) for one in others])
 
 
-def _concluded(gate: LiveGate, found: Mapping[str, Figures], baseline: Figures) -> GateResult:
-    """The result from the figures of each target, and of the incumbent's all together."""
+def concluded(gate: LiveGate, found: Mapping[str, Figures], before: Sequence[Figures]) -> GateResult:
+    """The result from the figures of each target, and of each of the incumbent's."""
     findings = Findings()
+    baseline = _sum(before)
+    if not all(map(_sound, before)):
+        findings.untold.append("the incumbent's figures are no counts")
     for target, figures in found.items():
         findings.told |= {f"{target}.{name}": value for name, value in _short(figures)}
+        if figures.get("requests") and not _sound(figures):
+            findings.untold.append(f"{target}: its figures are no counts")
+            continue
         if figures.get("requests", 0.0) < gate.requests:
             came = f"{figures.get('requests', 0.0):.0f} of {gate.requests} requests came"
             findings.untold.append(f"{target}: {came}, too few to tell")
@@ -64,7 +70,7 @@ def _concluded(gate: LiveGate, found: Mapping[str, Figures], baseline: Figures) 
         findings.bad += [f"{target}: {sentence}" for sentence in _judged(gate, figures)]
         if gate.p99 is not None and math.isnan(figures.get("latency_p99", math.nan)):
             findings.untold.append(f"{target}: it has no latencies")
-        if gate.drift is not None:
+        if gate.drift is not None and all(map(_sound, before)):
             _compare(gate.drift, target, figures, baseline, gate.requests, findings)
     if findings.bad:
         detail = "; ".join([*findings.bad, *findings.untold])
@@ -95,6 +101,13 @@ def _judged(gate: LiveGate, figures: Figures) -> Iterator[str]:
     slow = figures.get("latency_p99", math.nan)
     if gate.p99 is not None and slow > gate.p99:
         yield f"the 99th percentile is {slow * 1000:.1f} ms, {gate.p99 * 1000:g} ms at most is allowed"
+
+
+def _sound(figures: Figures) -> bool:
+    """Whether what was counted can have been counted: there, finite, and no more failures than requests."""
+    counts = [figures.get("requests", math.nan), figures.get("failures", math.nan)]
+    counts += [value for name, value in figures.items() if name.startswith("predictions.")]
+    return all(math.isfinite(count) and count >= 0 for count in counts) and counts[1] <= counts[0]
 
 
 def _figures(endpoint: Endpoint, window: float) -> Figures:

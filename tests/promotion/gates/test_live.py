@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from entrypoint.configuration.gate_settings import LiveGate
 from entrypoint.promotion.gates import Outcome
-from entrypoint.promotion.gates.live import evaluate
+from entrypoint.promotion.gates.live import concluded, evaluate
 
 FINE = {"requests": 1000.0, "failures": 3.0, "latency_p99": 0.04, "predictions.predict.a": 600.0,
         "predictions.predict.b": 400.0}  # fmt: skip
@@ -58,6 +61,31 @@ def test_answers_that_nobody_counted_are_not_taken_for_alike(case):
     bare = {"requests": 1000.0, "failures": 0.0}
     result = outcome(case, "{gate: live, drift: 0.1}", bare)
     assert (result.outcome, "too few answers on both sides" in result.detail) == (Outcome.INCONCLUSIVE, True)
+
+
+NUMBERS = st.one_of(st.floats(), st.integers(-5, 2000).map(float), st.sampled_from([math.nan, math.inf, 1e308]))
+
+
+@given(
+    figures=st.dictionaries(st.sampled_from([*FINE, "predictions.predict.c"]), NUMBERS),
+    before=st.dictionaries(st.sampled_from([*FINE]), NUMBERS),
+)
+def test_whatever_a_target_says_only_sound_figures_within_bounds_pass(figures, before):
+    gate = LiveGate(p99=0.05, drift=0.1, requests=100)
+    result = concluded(gate, {"here": figures}, [before])
+    if result.outcome is Outcome.PASS:
+        counts = [value for name, value in (*figures.items(), *before.items()) if name != "latency_p99"]
+        assert all(math.isfinite(count) and count >= 0 for count in counts)
+        assert figures["requests"] >= 100
+        assert 0 <= figures["failures"] <= 0.01 * figures["requests"]
+        assert figures["latency_p99"] <= 0.05
+
+
+def test_nothing_but_counts_is_taken_for_figures():
+    for wrong in ({"requests": math.nan}, {"requests": math.inf}, {"failures": math.nan}, {"failures": 1001.0},
+                  {"failures": -1.0}, {"predictions.predict.a": math.nan}):  # fmt: skip
+        result = concluded(LiveGate(), {"here": {**FINE, **wrong}}, [])
+        assert (result.outcome, result.detail) == (Outcome.INCONCLUSIVE, "here: its figures are no counts"), wrong
 
 
 def test_a_target_that_tells_no_figures_is_said_to(case):
