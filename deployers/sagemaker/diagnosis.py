@@ -22,6 +22,9 @@ COMPONENT_LOG_GROUP = "/aws/sagemaker/InferenceComponents/"
 
 LOG_LINES = 50
 LONGEST_LINE = 500
+SKEW = 120.0
+"""Seconds by which the runner's clock may be ahead of AWS's."""
+
 STREAMS = 20
 """So many of the streams written last are looked at for the one of the newest instance."""
 
@@ -98,7 +101,7 @@ def _newest_stream(amazon: Amazon, group: str, since: float | None) -> str | Non
     streams: Sequence[dict[str, Any]] = [
         each for each in answer["logStreams"] if each["logStreamName"].count("/") < 2
     ]  # fmt: skip
-    newer = [each for each in streams if since is None or each.get("creationTime", 0) >= since * 1000]
+    newer = [each for each in streams if since is None or each.get("creationTime", 0) >= (since - SKEW) * 1000]
     newest = max(newer, key=lambda each: each.get("creationTime", 0), default=None)
     return None if newest is None else str(newest["logStreamName"])
 
