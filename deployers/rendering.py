@@ -19,6 +19,7 @@ import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from deployers.errors import ConfigurationError, RefusedError
+from deployers.yaml_merges import merged_size
 
 JSON = Any
 
@@ -29,6 +30,9 @@ LARGEST_TEMPLATE = 64 * 1024
 
 LARGEST_TEXT = 512 * 1024
 """Characters of one rendered text."""
+
+MOST_MERGED = 10_000
+"""Entries of one rendered document, those of merge keys written out."""
 
 
 class Templates:
@@ -57,6 +61,10 @@ class Templates:
         """
         text, written = self._rendered(name, values)
         try:
+            if "<<" in text and any(
+                merged_size(each) > MOST_MERGED for each in yaml.compose_all(text, yaml.SafeLoader)
+            ):
+                raise ConfigurationError(f"its merge keys make over {MOST_MERGED} entries", where=f"template {name}")
             parsed = [found for found in yaml.safe_load_all(text) if found is not None]
         except (yaml.YAMLError, RecursionError) as error:
             raise ConfigurationError(

@@ -11,6 +11,7 @@ import posixpath
 from types import SimpleNamespace
 from typing import IO, Any
 
+from deployers.yaml_merges import merged_size
 from entrypoint.errors import ConfigurationError, TagboatError, UnsafeContentError
 from entrypoint.registry.repository import Repository
 
@@ -27,7 +28,10 @@ def parse_yaml(content: bytes, where: str) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe").load(content.decode("utf-8")) or {}
+        text = content.decode("utf-8")
+        if "<<" in text and merged_size(YAML(typ="safe").compose(text)) > MOST_NODES:
+            raise UnsafeContentError("the file merges more values into one another than any honest one", where=where)
+        return YAML(typ="safe").load(text) or {}
     except UnicodeDecodeError as error:
         raise ConfigurationError("the file is not UTF-8", where=where) from error
     except RecursionError as error:
