@@ -8,7 +8,7 @@ config that the endpoint uses, or is on its way to, never.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +65,8 @@ class Slotkeeper:
         place = made.documents.index(endpoint)
         created = [str(each) for each in made.documents[:place] if self.api.ensure(each, self.slot)]
         yield Step(name="create", detail=", ".join(created) or "all of it is there")
-        yield from self._bring_endpoint(endpoint, made.config, record)
-        yield from self.poller.until_serving(made.endpoint, made.config)
+        before = yield from self._bring_endpoint(endpoint, made.config, record)
+        yield from self.poller.until_serving(made.endpoint, made.config, before)
         for document in made.documents[place + 1 :]:
             self.api.ensure(document, self.slot)
         self._drop_companions(wanted, record)
@@ -130,8 +130,13 @@ class Slotkeeper:
         )
         yield Step(name="rename", detail=f"{', '.join(each.name for each in sorted(others))} gave way to {endpoint}")
 
-    def _bring_endpoint(self, document: Document, config: str, record: SlotRecord) -> Iterator[Step]:
-        """Make the endpoint, or begin its update; where it is on its way already, only wait."""
+    def _bring_endpoint(
+        self, document: Document, config: str, record: SlotRecord
+    ) -> Generator[Step, None, Endpoint | None]:
+        """Make the endpoint, or begin its update; where it is on its way already, only wait.
+
+        Returns what it was before its update; None where it was none, or needed none.
+        """
         for _ in range(ATTEMPTS):
             seen = self.api.endpoint(document.name)
             if seen is not None and not self.api.is_ours(self.api.kind, seen.name, self.slot):
@@ -145,10 +150,10 @@ class Slotkeeper:
             if seen is None:
                 self.api.create_endpoint(document)
                 yield Step(name="endpoint", detail=f"{document} is being made")
-                return
+                return None
             if _is_bound_for(seen, config):
                 yield Step(name="endpoint", detail=f"{document} is {seen.status} with this config already")
-                return
+                return None
             self._unscale(seen, config, record)
             try:
                 self.api.update_endpoint(document)
@@ -156,7 +161,7 @@ class Slotkeeper:
                 self.poller.sleep(FIRST_PAUSE)  # somebody else was quicker: wait for that, too
                 continue
             yield Step(name="endpoint", detail=f"{document} is being updated from {seen.config}")
-            return
+            return seen
         raise _always_busy(document.name)
 
     def _delete_endpoint(self, name: str) -> Iterator[Step]:

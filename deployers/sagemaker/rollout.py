@@ -7,6 +7,7 @@ a failure, with AWS's reason.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -55,8 +56,10 @@ class Poller:
                 )
             yield Step(name="wait", detail=f"{seen.status}, {seconds:.0f} s", progress=0.0)
 
-    def until_serving(self, name: str, config: str) -> Iterator[Step]:
+    def until_serving(self, name: str, config: str, before: Endpoint | None = None) -> Iterator[Step]:
         """Wait until an endpoint serves by a config, telling how far it is.
+
+        ``before``: as it was when its update was asked for, which is what may still be seen for a while.
 
         Raises `ReleaseFailedError` with AWS's reason in every other state that does not end by itself, and
         `UnreachableError` where it takes longer than our patience.
@@ -74,7 +77,8 @@ class Poller:
                 yield Step(name=STEP, detail=f"in service after {seconds:.0f} s")
                 return
             moved = moved or seen.moving
-            if not seen.moving and (moved or seen.status != "InService" or seconds > UNSEEN):
+            as_before = before is not None and (seen.status, seen.changed) == (before.status, before.changed)
+            if not seen.moving and (moved or not as_before or seconds > UNSEEN):
                 raise failure(seen, config)
             yield Step(name=STEP, detail=_standing(seen, seconds), progress=_share(seen))
 
@@ -82,27 +86,36 @@ class Poller:
         """The endpoint whenever there is something to tell, and the seconds since the first look."""
         began = told = self.clock()
         pause = FIRST_PAUSE
-        before: Endpoint | None = None
+        last: Endpoint | None = None
+        seen: Endpoint | None = None
         first = True
         while True:
-            seen = self.api.endpoint(name)
+            with _told(name, last):
+                seen = self.api.endpoint(name)
             now = self.clock()
             moving = seen is not None and seen.moving
-            if first or seen != before or not moving or now - told >= TELL:
+            if first or seen != last or not moving or now - told >= TELL:
                 yield seen, now - began
                 told = now
-            first, before = False, seen
+            first, last = False, seen
             if self.clock() - began > self.patience:
                 raise UnreachableError(
                     f"it still is {seen.status if seen else 'absent'} after {self.patience:.0f} s",
                     where=f"{self.api.kind.title} {name}",
                     hint="AWS goes on without us. Run the same command again later: it goes on from there.",
                 )
-            try:
+            with _told(name, last):
                 self.sleep(pause)
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(_left_alone(name, seen)) from None
             pause = min(LONGEST_PAUSE, pause * 1.5)
+
+
+@contextlib.contextmanager
+def _told(name: str, seen: Endpoint | None) -> Iterator[None]:
+    """Whoever interrupts us here is told what goes on without us."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_left_alone(name, seen)) from None
 
 
 def failure(seen: Endpoint, config: str) -> ReleaseFailedError:

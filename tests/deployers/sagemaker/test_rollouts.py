@@ -6,7 +6,6 @@ from deployers.base import Health
 from deployers.conformance.subject import assert_live, deploy
 from deployers.errors import RefusedError, ReleaseFailedError, UnreachableError
 from deployers.sagemaker import names
-from deployers.sagemaker.rollout import UNSEEN
 from tests.deployers.sagemaker.subjects import brief
 
 
@@ -40,14 +39,26 @@ def test_an_update_taken_back_before_anybody_looked_is_a_failure_all_the_same(aw
     deploy(subject, subject.slot(), "v1.0.0")
     aws.sagemaker.delay(0)
     aws.sagemaker.end(endpoint, "RollingBack", "Alarm went off")
-    now = [0.0]
-
-    def sleep(seconds):
-        now[0] += seconds
-
     with pytest.raises(ReleaseFailedError, match=r"went back to the config .*Alarm went off"):
-        list(update(subject, "v2.0.0", sleep=sleep, monotonic=lambda: now[0]))
-    assert now[0] >= UNSEEN
+        list(update(subject, "v2.0.0"))
+
+
+@pytest.mark.parametrize("status", ["InService", "UpdateRollbackFailed"])
+def test_an_update_that_is_seen_late_is_not_taken_for_one_that_failed(aws, subject, endpoint, status):
+    """What is seen at first is what was before: in service, or even broken."""
+    deploy(subject, subject.slot(), "v1.0.0")
+    aws.sagemaker.force(endpoint, status)
+    calls = aws.sagemaker.control.calls
+    describe = calls["DescribeEndpoint"]
+    before = describe({"EndpointName": endpoint})
+    steps = update(subject, "v2.0.0")
+    while next(steps).name != "endpoint":
+        pass
+    late = iter(range(3))
+    calls["DescribeEndpoint"] = lambda given: before if next(late, None) is not None else describe(given)
+    list(steps)
+    assert next(late, None) is None
+    assert subject.served(subject.slot()) == subject.release(subject.slot(), "v2.0.0")[0].id
 
 
 @pytest.mark.parametrize(
