@@ -28,6 +28,7 @@ from entrypoint.registry.resolve import Resolution, current
 from entrypoint.registry.signatures import Signers, signer_of
 from entrypoint.registry.state import Registry
 from entrypoint.registry.tagobjects import TagObject
+from entrypoint.registry.trailers import RUN, with_trailers
 from entrypoint.registry.writing import Written
 from entrypoint.report.progress import Progress
 from entrypoint.report.verdict import Preflight, Problem, SlotVerdict, Trigger, Verdict
@@ -212,9 +213,11 @@ class Workspace:
 
     def assign(self, registry: Registry, artifact: str, version: str, stage: str) -> Written:
         """Write the assignment (unless the registry says so already) and push it, where that was not declined."""
+        message = self._with_run(f"Assigning stage {stage} to artifact {artifact} version {version}")
         return writing.assign(
-            self.repository, registry, artifact, version, stage, clock=self.request.clock, push=self.pushes
-        )
+            self.repository, registry, artifact, version, stage, message=message, clock=self.request.clock,
+            push=self.pushes,
+        )  # fmt: skip
 
     def promote(
         self,
@@ -247,7 +250,14 @@ class Workspace:
 
     def unassign(self, registry: Registry, artifact: str, stage: str) -> Written:
         """Write the unassignment of what is in the stage and push it, where that was not declined."""
-        return writing.unassign(self.repository, registry, artifact, stage, clock=self.request.clock, push=self.pushes)
+        message = self._with_run(f"Unassigning stage '{stage}' to artifact '{artifact}'")
+        return writing.unassign(
+            self.repository, registry, artifact, stage, message=message, clock=self.request.clock, push=self.pushes
+        )
+
+    def _with_run(self, message: str) -> str | None:
+        """A tag's message that names the run which writes it, for `tagboat audit`; None outside of one."""
+        return with_trailers(message, [(RUN, self.request.run_url)]) if self.request.run_url else None
 
     @property
     def pushes(self) -> bool:

@@ -19,7 +19,9 @@ from entrypoint.github.client import GitHub as Client
 from entrypoint.github.deployments import Account, open_deployment
 from entrypoint.registry.state import read
 from entrypoint.registry.trailers import trailers, with_trailers
+from entrypoint.request import Command, Request
 from entrypoint.survey import SlotStatus
+from entrypoint.workspace import Workspace
 from tests.fakes.github import GitHub
 from tests.fakes.github.fixtures import client, connected, description, github
 from tests.registry.conftest import Tagboat, opened
@@ -55,6 +57,19 @@ def test_who_put_what_where_by_which_gates_from_which_run(tagboat: Tagboat, chur
         "signed": False, "commit": churn.head, "gates": ["soak: pass (26 h)", "f1 >= 0.9: pass"], "run": RUN,
         "detail": "Promote", "source": "tag",
     }  # fmt: skip
+
+
+def test_a_tag_that_a_run_writes_by_itself_names_the_run(churn: GitRepository) -> None:
+    churn.commit({"tagboat.yaml": "targets: {}\n"})
+    workspace = Workspace.open(Request(command=Command.ROLLBACK, directory=churn.path, environment=environment(),
+                                       run_url=RUN, clock=lambda: float(churn.time + 60)))  # fmt: skip
+    written = workspace.assign(workspace.read_registry(), "churn", "v1.0.0", "qa")
+    workspace.unassign(written.registry, "churn", "qa")
+    found = [(one.event, one.run, one.detail) for one in entries(of_tags(read(opened(churn))), stage="qa")]
+    assert found == [
+        ("unassignment", RUN, "Unassigning stage 'qa' to artifact 'churn'"),
+        ("assignment", RUN, "Assigning stage qa to artifact churn version v1.0.0"),
+    ]
 
 
 def test_an_artifact_a_stage_and_a_time_narrow_it_down(tagboat: Tagboat, churn: GitRepository) -> None:
