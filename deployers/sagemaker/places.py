@@ -65,6 +65,14 @@ class Place(NamedTuple):
         found = ECR.fullmatch(name)
         return [self._repository(name[: found.start("path")] + found["path"].partition(":")[0])] if found else []
 
+    def alarms(self) -> list[str]:
+        """The alarms that bring a deployment back: ours, and those that are named."""
+        deployment = self.settings.deployment
+        if not deployment.auto_rollback:
+            return []
+        ours = ["tagboat-*"] if deployment.watch is not None else []
+        return [self.arn("cloudwatch", f"alarm:{name}") for name in (*ours, *deployment.alarms)]
+
     def logs(self) -> list[str]:
         """The log groups of endpoints, or of components, and the streams in them."""
         group = "Endpoints" if self.settings.components is None else "InferenceComponents"

@@ -103,6 +103,12 @@ def running(target: str, settings: SagemakerSettings, region: str) -> Policy:
         statements.append(_allow("KeepAnswers", written, "s3:PutObject", "s3:AbortMultipartUpload"))
     if topics:
         statements.append(_allow("Tell", topics, "sns:Publish"))
+    for number, named in enumerate(sorted(_keys(settings)), start=1):
+        allowed = _allow(f"Encrypt{number}", place.key(named), "kms:Decrypt", "kms:GenerateDataKey")
+        statements.append({**allowed, **_of_alias(named)})
+    alarms = place.alarms()
+    if alarms:
+        statements.append(_allow("LookAtAlarms", alarms, "cloudwatch:DescribeAlarms"))
     if settings.vpc is not None:
         statements.append(_allow("JoinTheNetwork", ["*"], *NETWORK))
     return {"Version": VERSION, "Statement": statements}
@@ -110,6 +116,19 @@ def running(target: str, settings: SagemakerSettings, region: str) -> Policy:
 
 def _allow(purpose: str, resources: list[str], *actions: str) -> dict[str, Any]:
     return {"Sid": purpose, "Effect": "Allow", "Action": sorted(actions), "Resource": resources}
+
+
+def _keys(settings: SagemakerSettings) -> set[str]:
+    """The keys that encrypt what is written; that of the volumes SageMaker gets by a grant."""
+    written = (settings.asynchronous, settings.data_capture)
+    return {each.kms_key for each in written if each is not None and each.kms_key is not None}
+
+
+def _of_alias(named: str) -> dict[str, Any]:
+    if "alias/" not in named:
+        return {}
+    alias = named[named.index("alias/") :]
+    return {"Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}}
 
 
 def _topics(settings: SagemakerSettings) -> list[str]:

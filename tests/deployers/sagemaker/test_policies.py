@@ -133,6 +133,19 @@ def test_containers_may_write_what_the_settings_want_written_and_join_the_networ
     )
 
 
+def test_what_is_written_is_encrypted_by_the_keys_that_are_named_and_alarms_may_be_looked_at():
+    more = {"asynchronous": {"kms-key": "alias/answers"}, "data-capture": {"kms-key": "1234"},
+            "deployment": {"alarms": ["pager"], "watch": {}}}  # fmt: skip
+    found = roles.running("aws", settings(**more), REGION)["Statement"]
+    encrypting = {statement["Resource"][0]: statement for statement in found if "kms:Decrypt" in statement["Action"]}
+    assert set(encrypting) == {f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"}
+    narrowed = encrypting[f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"]["Condition"]
+    assert narrowed == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/answers"}}
+    (looking,) = [statement for statement in found if "cloudwatch:DescribeAlarms" in statement["Action"]]
+    assert [each.rpartition(":")[2] for each in looking["Resource"]] == ["tagboat-*", "pager"]
+    assert len({statement["Sid"] for statement in found}) == len(found)
+
+
 @pytest.mark.parametrize(
     ("named", "resource", "alias"),
     [
