@@ -365,3 +365,20 @@ def test_a_child_started_while_we_tidy_up_is_not_deaf(fake: FakeRunner, tmp_path
 
     run(fake.environment | payloads.event(tmp_path, "push", TAG), log=fake.log, handle=cancel)
     assert seen == ["False\nFalse\n"]
+
+
+def test_a_comment_becomes_a_request_that_says_who_asks(step: Callable[..., int]) -> None:
+    stub = Stub(Verdict(note="nothing"))
+    payload = {"action": "created", "issue": {"number": 7}, "comment": {
+        "body": "/promote churn@v1.4.0 to prod", "author_association": "MEMBER", "user": {"login": "ann"}}}  # fmt: skip
+    assert step(stub, "issue_comment", payload, token="secret") == 0
+    asked = stub.request
+    assert (asked.command, asked.artifact, asked.version, asked.stage) == (Command.PROMOTE, "churn", "v1.4.0", "prod")
+    assert (asked.asked_by, asked.config_ref) == ("ann", ConfigRef.DEFAULT_BRANCH)
+
+
+def test_promote_by_input_is_nobodys_comment(step: Callable[..., int]) -> None:
+    stub = Stub(Verdict(note="nothing"))
+    assert step(stub, "schedule", {"schedule": "0 * * * *"}, command="promote", artifact="churn", stage="prod") == 0
+    asked = stub.request
+    assert (asked.command, asked.artifact, asked.stage, asked.asked_by) == (Command.PROMOTE, "churn", "prod", None)
