@@ -168,65 +168,6 @@ def test_each_kind_of_endpoint_refuses_the_others_call(aws, sagemaker, runtime, 
     assert "not an asynchronous" in refusal(runtime.invoke_endpoint_async, **asynchronous)[1]
 
 
-# Inference components
-
-
-@pytest.fixture
-def shared(aws, sagemaker):
-    """The endpoint e for inference components, and what creates one."""
-    variant = {"VariantName": "v1", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-    sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant], ExecutionRoleArn=aws.role)
-    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="c")
-    aws.sagemaker.advance(1)
-
-    def create(name, made_of):
-        model(aws, sagemaker, made_of)
-        needs = {"MinMemoryRequiredInMb": 128, "NumberOfCpuCoresRequired": 1.0}
-        specification = {"ModelName": made_of, "ComputeResourceRequirements": needs}
-        sagemaker.create_inference_component(InferenceComponentName=name, EndpointName="e", VariantName="v1", Specification=specification, RuntimeConfig={"CopyCount": 1})  # fmt: skip
-        return specification
-
-    return create
-
-
-def test_components_answer_by_their_names_each_with_its_own_model(aws, sagemaker, runtime, shared):
-    shared("one", "m")
-    shared("two", "n")
-    assert "not found" in refusal(runtime.invoke_endpoint, EndpointName="e", Body=b"", InferenceComponentName="one")[1]
-    aws.sagemaker.advance(1)
-    assert invoke(runtime, InferenceComponentName="one")[1]["CustomAttributes"] == "tagboat-release=release-of-m"
-    assert invoke(runtime, InferenceComponentName="two")[1]["CustomAttributes"] == "tagboat-release=release-of-n"
-    assert (
-        "Inference Component Name header is required" in refusal(runtime.invoke_endpoint, EndpointName="e", Body=b"")[1]
-    )
-    listed = sagemaker.list_inference_components(EndpointNameEquals="e")["InferenceComponents"]
-    assert [each["InferenceComponentName"] for each in listed] == ["two", "one"]
-    assert "while it has inference components" in refusal(sagemaker.delete_endpoint, EndpointName="e")[1]
-
-
-def test_a_component_is_updated_in_place_and_keeps_what_it_had_where_that_fails(aws, sagemaker, runtime, shared):
-    specification = shared("one", "m")
-    aws.sagemaker.advance(1)
-    aws.sagemaker.containers.scripts[":broken"] = Script(kind="crash", log="ValueError\n")
-    model(aws, sagemaker, "n", Image=f"{aws.image}:broken")
-    changed = {**specification, "ModelName": "n"}
-    sagemaker.update_inference_component(InferenceComponentName="one", Specification=changed)
-    seen = [sagemaker.describe_inference_component(InferenceComponentName="one") for _ in range(2)]
-    assert [each["InferenceComponentStatus"] for each in seen] == ["Updating", "InService"]
-    assert "did not pass the ping health check" in seen[1]["FailureReason"]
-    assert seen[1]["Specification"]["ModelName"] == "m"
-    assert invoke(runtime, InferenceComponentName="one")[1]["CustomAttributes"] == "tagboat-release=release-of-m"
-    lines = aws.client("logs").filter_log_events(logGroupName="/aws/sagemaker/InferenceComponents/one")["events"]
-    assert lines[-1]["message"] == "ValueError"
-    sagemaker.update_inference_component_runtime_config(InferenceComponentName="one", DesiredRuntimeConfig={"CopyCount": 2})  # fmt: skip
-    aws.sagemaker.advance(1)
-    counts = sagemaker.describe_inference_component(InferenceComponentName="one")["RuntimeConfig"]
-    assert counts == {"DesiredCopyCount": 2, "CurrentCopyCount": 2}
-    sagemaker.delete_inference_component(InferenceComponentName="one")
-    aws.sagemaker.advance(1)
-    sagemaker.delete_endpoint(EndpointName="e")
-
-
 # A real server
 
 

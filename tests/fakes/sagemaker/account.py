@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from tests.fakes.sagemaker.containers import Containers
 from tests.fakes.sagemaker.store import Store
-from tests.fakes.sagemaker.traffic import Invocation, Logs
+from tests.fakes.sagemaker.traffic import CloudWatch, Invocation
 
 Document = dict[str, Any]
 
 
-class Elsewhere(Logs, Protocol):
+class Elsewhere(CloudWatch, Protocol):
     """The other services that SageMaker asks: real clients of moto's server (`moto.Moto`)."""
 
     def holds(self, uri: str) -> bool:
@@ -36,12 +36,6 @@ class Elsewhere(Logs, Protocol):
 
     def scale_no_more(self, endpoint: str) -> None:
         """Deregister an endpoint's variants."""
-
-    def alarms(self, names: list[str]) -> list[dict[str, Any]]:
-        """CloudWatch's alarms, those that exist."""
-
-    def ring(self, name: str, reason: str) -> None:
-        """Set off an alarm."""
 
     def log(self, group: str, stream: str, lines: list[str]) -> None:
         """Write lines into CloudWatch's logs."""

@@ -10,10 +10,12 @@ from typing import Any
 
 from tests.fakes.sagemaker import models
 from tests.fakes.sagemaker.account import Account
+from tests.fakes.sagemaker.deployments import check_guards
 from tests.fakes.sagemaker.endpoints import SERVING
 from tests.fakes.sagemaker.errors import in_progress, invalid
 from tests.fakes.sagemaker.paging import chosen, page
 from tests.fakes.sagemaker.store import Stored
+from tests.fakes.sagemaker.traffic import ringing
 
 Document = dict[str, Any]
 
@@ -105,6 +107,9 @@ class Components:
                 self.account.elsewhere.log(group, f"{component.variant}/i-{component.stored.modified:.6f}", start.log)
             reason = reason or start.reason
         first = component.status == "Creating"
+        if not first:
+            since = [each for each in self.account.invocations if each.at > component.stored.modified]
+            reason = reason or ringing(component.deployment, since, self.account.elsewhere)
         component.failure = reason
         component.status = "Failed" if reason and first else "InService"
         if reason is None:
@@ -116,8 +121,9 @@ class Components:
         component = self.changeable(given["InferenceComponentName"])
         specification = given.get("Specification", component.specification)
         self.containers(specification)
+        check_guards(self.account, given.get("DeploymentConfig"))
         component.copies = given.get("RuntimeConfig", {}).get("CopyCount", component.copies)
-        component.deployment = given.get("DeploymentConfig", component.deployment)
+        component.deployment = given.get("DeploymentConfig")
         component.status = "Updating"
         self.schedule(component, functools.partial(self.started, component, specification))
         return {"InferenceComponentArn": component.stored.arn}

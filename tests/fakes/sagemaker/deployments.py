@@ -8,6 +8,7 @@ from tests.fakes.sagemaker.account import Account
 from tests.fakes.sagemaker.endpoints import Endpoint
 from tests.fakes.sagemaker.errors import Refusal, invalid
 from tests.fakes.sagemaker.store import Stored
+from tests.fakes.sagemaker.traffic import guards
 
 Document = dict[str, Any]
 
@@ -31,9 +32,14 @@ def check(account: Account, endpoint: Endpoint, config: Stored, given: Document)
     if rolling and len(variants) > 1:
         raise invalid("Rolling deployments are not supported for multi-variant endpoints.")
     _check_sizes(routing, rolling)
-    alarms = [each["AlarmName"] for each in asked.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
-    there = {each["AlarmName"] for each in account.elsewhere.alarms(alarms)} if alarms else set()
-    missing = [name for name in alarms if name not in there]
+    check_guards(account, asked)
+
+
+def check_guards(account: Account, deployment: Document | None) -> None:
+    """Raises `Refusal` for alarms that there are none of."""
+    names = guards(deployment)
+    there = {each["AlarmName"] for each in account.elsewhere.alarms(names)} if names else set()
+    missing = [name for name in names if name not in there]
     if missing:
         raise invalid(f"The following CloudWatch alarms do not exist: [{', '.join(missing)}].")
 

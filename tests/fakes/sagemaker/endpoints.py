@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.fakes.sagemaker.account import Account
 from tests.fakes.sagemaker.store import Stored
-from tests.fakes.sagemaker.traffic import gone_off
+from tests.fakes.sagemaker.traffic import ringing
 from tests.fakes.sagemaker.variants import Variant, of_config
 
 Document = dict[str, Any]
@@ -188,21 +188,10 @@ class Transitions:
 
     def alarmed(self, endpoint: Endpoint) -> str | None:
         """Which alarms have gone off, of those that were to be watched."""
-        watched = (endpoint.deployment or {}).get("AutoRollbackConfiguration", {}).get("Alarms", [])
-        if not watched or endpoint.pending is None:
+        if endpoint.pending is None:
             return None
-        elsewhere = self.account.elsewhere
-        alarms = elsewhere.alarms([each["AlarmName"] for each in watched])
         since = [each for each in self.account.invocations if each.at > endpoint.pending.started]
-        ringing = gone_off(alarms, since, elsewhere)
-        for name in ringing:
-            elsewhere.ring(name, "the endpoint's traffic")
-        off = sorted({each["AlarmName"] for each in alarms if each["StateValue"] == "ALARM"} | set(ringing))
-        return (
-            f"One or more CloudWatch alarms were in ALARM state during the deployment: [{', '.join(off)}]"
-            if off
-            else None
-        )
+        return ringing(endpoint.deployment, since, self.account.elsewhere)
 
     def updated(self, endpoint: Endpoint) -> None:
         """The old fleet goes."""

@@ -20,15 +20,22 @@ MOST = 6_291_456
 MOST_SERVERLESS = 4 * 1024 * 1024
 """Bytes of a request or an answer: the service model's own figure, and the documentation's of serverless inference."""
 
+ENDPOINTS, COMPONENTS = "/aws/sagemaker/Endpoints/", "/aws/sagemaker/InferenceComponents/"
+
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 
 
 class Asked(NamedTuple):
-    """Who answers: the containers of a variant of a configuration."""
+    """Who answers: the containers of a variant of a configuration, or of a component on it."""
 
     config: str
     variant: Variant
     containers: list[Document]
+    component: str | None = None
+
+    def logs(self, endpoint: str) -> str:
+        """The group of logs that they write to."""
+        return f"{COMPONENTS}{self.component}" if self.component else f"{ENDPOINTS}{endpoint}"
 
 
 class Order(NamedTuple):
@@ -91,7 +98,7 @@ class Runtime:
             if stored is None or stored.state.endpoint is not endpoint.stored or not stored.state.running:
                 raise Refusal("ValidationError", f"Inference Component {name} of account {ACCOUNT} not found.")
             variant = next(each for each in endpoint.live.variants if each.name == stored.state.variant)
-            return Asked(endpoint.live.config, variant, stored.state.containers)
+            return Asked(endpoint.live.config, variant, stored.state.containers, stored.name)
         endpoint.turn += 1
         fleet = endpoint.live
         if endpoint.pending and int(endpoint.turn * endpoint.share) > int((endpoint.turn - 1) * endpoint.share):
@@ -125,7 +132,7 @@ class Runtime:
             if answer.status != 200:
                 self.count(endpoint, asked, answer.status, script.seconds)
                 if script.complaint:
-                    group = f"/aws/sagemaker/Endpoints/{endpoint.stored.name}"
+                    group = asked.logs(endpoint.stored.name)
                     self.account.elsewhere.log(group, f"{asked.variant.name}/i-complains", [script.complaint])
                 raise self.model_error(endpoint, answer.status, answer.body.decode(errors="replace"))
             if container is asked.containers[-1]:
@@ -135,12 +142,12 @@ class Runtime:
     def count(self, endpoint: Endpoint, asked: Asked, status: int, seconds: float) -> None:
         """What CloudWatch will know of an answer."""
         name, variant, at = endpoint.stored.name, asked.variant.name, self.account.store.now()
-        self.account.invocations.append(Invocation(name, variant, asked.config, status, seconds, at))
+        self.account.invocations.append(Invocation(name, variant, asked.config, status, seconds, at, asked.component))
 
     def model_error(self, endpoint: Endpoint, status: int, said: str) -> Refusal:
         """What is made of a container's failure."""
         name = endpoint.stored.name
-        group = f"/aws/sagemaker/Endpoints/{name}"
+        group = f"{ENDPOINTS}{name}"
         place = f"https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}#logEventViewer:group={group}"
         kind = "client" if 400 <= status < 500 else "server"
         message = (f'Received {kind} error ({status}) from primary with message "{said[:1000]}". '

@@ -28,8 +28,14 @@ EQUAL = re.compile(r'\{\s*\$\.(\w+)\s*=\s*"([^"]*)"\s*\}')
 """The one kind of filter pattern that is understood: a member of a line of JSON has a value."""
 
 
-class Logs(Protocol):
-    """What is asked of CloudWatch's logs (`moto.Moto`)."""
+class CloudWatch(Protocol):
+    """What is asked of CloudWatch, and of its logs (`moto.Moto`)."""
+
+    def alarms(self, names: list[str]) -> list[Document]:
+        """The alarms of these names that exist."""
+
+    def ring(self, name: str, reason: str) -> None:
+        """Set off an alarm."""
 
     def metric_filters(self, namespace: str, metric: str) -> list[tuple[str, str]]:
         """What makes a metric of logs: the group and the pattern of each filter."""
@@ -47,6 +53,7 @@ class Invocation(NamedTuple):
     status: int
     seconds: float
     at: float
+    component: str | None = None
 
     def values(self) -> dict[str, float]:
         """What it counts for."""
@@ -61,15 +68,35 @@ class Invocation(NamedTuple):
     def dimensions(self) -> list[dict[str, str]]:
         """The sets of dimensions that it is counted under."""
         least = {"EndpointName": self.endpoint, "VariantName": self.variant}
-        return [least, {**least, "EndpointConfigName": self.config}]
+        found = [least, {**least, "EndpointConfigName": self.config}]
+        return [*found, {"InferenceComponentName": self.component}] if self.component else found
 
 
-def gone_off(alarms: Iterable[Document], invocations: list[Invocation], logs: Logs) -> list[str]:
+def guards(deployment: Document | None) -> list[str]:
+    """The alarms that are watched during a deployment, by name."""
+    watched = (deployment or {}).get("AutoRollbackConfiguration", {}).get("Alarms", [])
+    return [each["AlarmName"] for each in watched]
+
+
+def ringing(deployment: Document | None, invocations: list[Invocation], cloudwatch: CloudWatch) -> str | None:
+    """Which of a deployment's alarms are ringing, in a sentence; those that the invocations set off do from now on."""
+    names = guards(deployment)
+    alarms = cloudwatch.alarms(names) if names else []
+    new = gone_off(alarms, invocations, cloudwatch)
+    for name in new:
+        cloudwatch.ring(name, "the endpoint's traffic")
+    off = sorted({each["AlarmName"] for each in alarms if each["StateValue"] == "ALARM"} | set(new))
+    if not off:
+        return None
+    return f"One or more CloudWatch alarms were in ALARM state during the deployment: [{', '.join(off)}]"
+
+
+def gone_off(alarms: Iterable[Document], invocations: list[Invocation], logs: CloudWatch) -> list[str]:
     """The alarms that these invocations, and the lines in the logs, set off."""
     return [alarm["AlarmName"] for alarm in alarms if _rings(alarm, _data(alarm, invocations, logs))]
 
 
-def _data(alarm: Document, invocations: list[Invocation], logs: Logs) -> list[float]:
+def _data(alarm: Document, invocations: list[Invocation], logs: CloudWatch) -> list[float]:
     metric = alarm.get("MetricName", "")
     if alarm.get("Namespace") != NAMESPACE:
         found = logs.metric_filters(alarm.get("Namespace", ""), metric)
