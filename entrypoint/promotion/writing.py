@@ -20,7 +20,7 @@ def write(workspace: Workspace, registry: Registry, candidate: Candidate, messag
     policies would not accept it; `UnreachableError` where the remote was not reached. Then there is no tag of ours.
     """
     asked = (registry, candidate.artifact, candidate.version, candidate.stage, message)
-    if candidate.rule.tag_by == "push":
+    if candidate.rule.tag_by == "push" or not workspace.request.push:
         return workspace.promote(*asked)
     request = workspace.request
     token = request.api_token

@@ -201,6 +201,16 @@ def test_a_target_that_does_not_answer_leaves_it_open(make):
     assert (answer.outcome, answer.detail) == ("inconclusive", "one could not be asked: no route to the target")
 
 
+def test_a_defect_in_a_gate_is_no_pass_and_no_end_of_the_run(make):
+    world = soaking(make, 4000)
+    workspace = world.workspace()
+    shelf = workspace.deployer("one")
+    shelf.observe = lambda slot: {}["defect"]
+    answer = evaluate(workspace.configuration.promotion["staging"].gates[0], context(world, workspace))
+    assert answer.outcome == "inconclusive"
+    assert "KeyError" in answer.detail
+
+
 # --- the scan ----------------------------------------------------------------------------------------------------
 
 

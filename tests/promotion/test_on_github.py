@@ -46,6 +46,13 @@ def test_a_tag_comes_to_be_by_the_api_where_nothing_can_be_pushed(world, github)
     assert "Gate: verified in dev: pass (on one)" in event.message
 
 
+def test_who_says_no_push_gets_the_tag_here_alone(world, github):
+    verdict = world.promote("staging", variables=github.environment, token=github.token, push=False)
+    assert (verdict.status, verdict.created) == ("promoted", True)
+    assert "churn#staging#2" not in world.tags()
+    assert "churn#staging#2" in world.git.git("tag", "--list").split()
+
+
 def test_without_a_token_nothing_is_written_and_the_error_says_what_to_give(world):
     verdict = world.promote("staging")
     assert (verdict.status, verdict.exit_code) == ("failed", 2)

@@ -57,5 +57,8 @@ def evaluate(gate: AnyGate | str, context: Context) -> GateResult:
         result = module.evaluate(gate, context)
     except TagboatError as error:
         result = GateResult(name=kind, outcome=Outcome.INCONCLUSIVE, detail=str(error))
+    except Exception as error:  # noqa: BLE001 - what was deployed before must still be told of
+        detail = f"Tagboat itself failed here, which is a defect of its own: {type(error).__name__}: {error}"
+        result = GateResult(name=kind, outcome=Outcome.INCONCLUSIVE, detail=detail)
     assert isinstance(result, GateResult)  # noqa: S101 - the module's contract
     return msgspec.structs.replace(result, name=gate.name) if gate.name else result
