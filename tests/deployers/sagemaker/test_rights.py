@@ -48,7 +48,8 @@ class Whole(AwsSubject):
 
     def deployer(self, **more):
         made = super().deployer(images=None, **more)
-        made.images = Named(made)
+        made.given_images = Named(made, made.materials.images)
+        del made.materials  # made with no images given
         return made
 
     def release(self, slot, version, tag=None):
@@ -60,9 +61,9 @@ class Whole(AwsSubject):
 class Named(NamedImages):
     """Images that are there already; what comes before their push is done as for any other."""
 
-    def __init__(self, deployer):
+    def __init__(self, deployer, real):
         self.deployer = deployer
-        self.real = type(deployer).images.func(deployer)
+        self.real = real
 
     def reference(self, bundle):
         if self.deployer.settings.container is not None:
