@@ -1,10 +1,27 @@
 """AWS as a row of answers: each request gets the next one, whatever it asks; real clients send and read them."""
 
+import functools
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from deployers.sagemaker import login as ways_in
+
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-central-1"}
+
+
+def login(*given, **more):
+    """As `deployers.sagemaker.login.login`, with AWS's descriptions read once for all tests."""
+    amazon = ways_in.login(*given, **more)
+    amazon.session.register_component("data_loader", _loader())
+    return amazon
+
+
+@functools.cache
+def _loader():
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 class Answers:

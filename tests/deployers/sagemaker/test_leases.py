@@ -10,9 +10,8 @@ from deployers.base import Slot
 from deployers.errors import LeaseHeldError, UnreachableError
 from deployers.sagemaker import leases
 from deployers.sagemaker.bucket import Bucket, Kept
-from deployers.sagemaker.login import login
 from deployers.sagemaker.refusals import ConflictError
-from tests.deployers.sagemaker.answers import KEYS
+from tests.deployers.sagemaker.answers import KEYS, login
 
 SLOT = Slot(artifact="models/nlp:bert", stage="prod", target="aws")
 

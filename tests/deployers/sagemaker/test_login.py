@@ -7,8 +7,8 @@ import urllib.parse
 import pytest
 
 from deployers.errors import ConfigurationError, RefusedError, UnreachableError
-from deployers.sagemaker.login import Login, login, session_name
-from tests.deployers.sagemaker.answers import KEYS, Answers
+from deployers.sagemaker.login import Login, session_name
+from tests.deployers.sagemaker.answers import KEYS, Answers, login
 
 ROLE = "arn:aws:iam::123456789012:role/deployer"
 GITHUB = {"GITHUB_REPOSITORY": "acme/models", "GITHUB_RUN_ID": "77"}

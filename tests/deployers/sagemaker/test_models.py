@@ -11,9 +11,9 @@ import pytest
 from deployers.errors import ConfigurationError, RefusedError
 from deployers.sagemaker import archive, models, repositories
 from deployers.sagemaker.archive import Layout
-from deployers.sagemaker.login import login
 from deployers.sagemaker.objects import Objects
 from deployers.wrapping.images.store import Store
+from tests.deployers.sagemaker.answers import login
 from tests.fakes.sagemaker import ACCOUNT, REGION
 from tests.wrapping.images.bundles import small
 

@@ -5,7 +5,6 @@ import types
 import pytest
 
 from deployers.errors import ConfigurationError, UnreachableError
-from deployers.sagemaker.login import login
 from deployers.sagemaker.refusals import (
     AnswerError,
     BusyError,
@@ -15,7 +14,7 @@ from deployers.sagemaker.refusals import (
     InvalidError,
     NotFoundError,
 )
-from tests.deployers.sagemaker.answers import KEYS, Answers
+from tests.deployers.sagemaker.answers import KEYS, Answers, login
 
 
 @pytest.fixture
