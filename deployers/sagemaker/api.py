@@ -141,7 +141,8 @@ class Api:
             return False
         if live is not None and not self.is_ours(kind, document.name, slot):
             raise _foreign(document)
-        self.companions.put(kind, document.request)
+        # Tags are given when a thing is made; writing it over with tags is refused, or does nothing.
+        self.companions.put(kind, document.request if live is None else _untagged(document.request))
         return True
 
     def create_endpoint(self, document: Document) -> None:

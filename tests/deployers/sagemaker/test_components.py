@@ -1,5 +1,7 @@
 """Several artifacts on one endpoint: each slot a component, the endpoint made before the first and gone with the last."""
 
+import contextlib
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -26,6 +28,15 @@ class ComponentSubject(AwsSubject):
         except ClientError:
             return None
         return answer["CustomAttributes"].removeprefix("tagboat-release=")
+
+    def crash(self, slot):
+        """Somebody deletes the component."""
+        client = self.aws.client("sagemaker")
+        client.delete_inference_component(InferenceComponentName=names.slot_name(slot))
+        with contextlib.suppress(ClientError):
+            while True:
+                client.describe_inference_component(InferenceComponentName=names.slot_name(slot))
+        return True
 
 
 @pytest.fixture
@@ -137,6 +148,16 @@ def test_an_endpoint_of_somebody_elses_is_left_alone(subject):
     with pytest.raises(RefusedError, match="not ours"):
         deploy(subject, subject.slot(), "v1.0.0")
     assert client.describe_endpoint(EndpointName="all-models")["EndpointConfigName"] == "theirs"
+
+
+def test_a_component_that_somebody_deleted_is_noticed_and_brought_back(subject):
+    release = deploy(subject, subject.slot(), "v1.0.0")
+    subject.crash(subject.slot())
+    seen = subject.deployer().observe(subject.slot())
+    assert seen.health is Health.FAILING
+    assert "deleted by somebody else" in seen.reasons[0]
+    again = deploy(subject, subject.slot(), "v1.0.0")
+    assert served(subject, subject.slot()) == again.id == release.id
 
 
 def test_copies_scale_by_load(subject):

@@ -6,6 +6,7 @@ from deployers.base import Action
 from deployers.conformance.subject import deploy
 from deployers.errors import CapabilityError, ReleaseFailedError
 from deployers.sagemaker import names
+from deployers.sagemaker.calling import READY
 
 WATCH = {"watch": {"latency": 1, "model-failures": 3}}
 
@@ -101,6 +102,20 @@ def test_variants_change_all_at_once_or_not_at_all(subject):
     assert [each["VariantName"] for each in config_of(subject)["ProductionVariants"]] == ["main", "b"]
 
 
+def test_beside_other_variants_it_is_the_releases_own_that_is_asked(subject):
+    client = subject.aws.client("sagemaker")
+    container = {"Image": f"{subject.aws.image}:next", "Environment": {"TAGBOAT_RELEASE": "f" * 32}}
+    client.create_model(ModelName="churn-next", ExecutionRoleArn=subject.aws.role, PrimaryContainer=container)
+    subject.written |= {"weight": 1, "variants": [{"name": "next", "weight": 99, "model-name": "churn-next"}]}
+    slot = subject.slot()
+    deployer = subject.deployer()
+    release, bundle = subject.release(slot, "v1.0.0")
+    list(deployer.apply(deployer.plan(release, bundle)))
+    assert {deployer.call(slot, READY).headers["x-tagboat-release"] for _ in range(5)} == {release.id}
+    assert deployer.observe(slot).release_id == release.id
+    assert subject.served(slot) == "f" * 32, "clients meet the others, too"
+
+
 # Scaling
 
 
@@ -118,6 +133,8 @@ def test_scaling_comes_goes_and_comes_back_with_the_release_that_asks_for_it(sub
     assert changes(subject, "v3.0.0")[f"ScalableTarget endpoint/{name_of(subject)}/variant/main"] is Action.UPDATE
     deploy(subject, slot, "v3.0.0")
     assert scaled(subject)[0][0]["MaxCapacity"] == 8
+    registered = [call for call in subject.aws.sagemaker.calls if call.operation == "RegisterScalableTarget"]
+    assert len(registered) == 2
     del subject.written["scaling"]
     assert changes(subject, "v4.0.0")[f"ScalingPolicy endpoint/{name_of(subject)}/variant/main"] is Action.DELETE
     deploy(subject, slot, "v4.0.0")
