@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from deployers.base import JSON, Release
+from deployers.base import JSON, Release, Slot
 from deployers.errors import RefusedError
 from deployers.rendering import Templates
 from deployers.sagemaker import alarms, features, limits, names, safety, scaling
@@ -57,11 +57,8 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
         return [each for each in self.documents if each.kind == kind.name]
 
 
-def endpoint_name(release_or_slot: Any, settings: SagemakerSettings) -> str:
-    """The slot's endpoint, or its inference component: the same for all of its releases."""
-    slot = release_or_slot.slot if isinstance(release_or_slot, Release) else release_or_slot
-    if settings.components is not None:
-        return names.slot_name(slot)
+def endpoint_name(slot: Slot, settings: SagemakerSettings) -> str:
+    """The slot's endpoint: the same for all of its releases."""
     return settings.endpoint_name or names.slot_name(slot)
 
 
@@ -72,7 +69,7 @@ def made(release: Release, *, container: Mapping[str, JSON], settings: Sagemaker
     that make what they must not.
     """
     features.check(settings, release.slot.target)
-    slot_name, endpoint = names.slot_name(release.slot), endpoint_name(release, settings)
+    slot_name, endpoint = names.slot_name(release.slot), endpoint_name(release.slot, settings)
     watch = settings.deployment.watch
     guards = [*settings.deployment.alarms, *alarms.names(slot_name, watch)]
     resource = scaling.resource(endpoint, names.VARIANT)

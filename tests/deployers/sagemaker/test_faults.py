@@ -151,3 +151,11 @@ def test_nothing_of_the_connection_reaches_a_template(subject):
     shown = plain(subject.settings())
     assert not {"region", "profile", "endpoint_url", "login"} & set(shown)
     assert "endpoint_url" not in str(shown)
+
+
+def test_a_bucket_that_is_not_there_is_named_and_not_taken_for_an_empty_one(subject):
+    subject.written["bucket"] = "nowhere-to-be-found"
+    with pytest.raises(ConfigurationError, match="nowhere-to-be-found: The specified bucket does not exist"):
+        subject.deployer().observe(subject.slot())
+    with pytest.raises(ConfigurationError, match="bucket does not exist"), subject.deployer().lease(subject.slot()):
+        pass
