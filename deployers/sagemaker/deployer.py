@@ -189,6 +189,10 @@ class SagemakerDeployer(Deployer):
             raise UnreachableError(
                 "there is no candidate", where=str(slot), hint="SageMaker shifts the traffic itself: see `deployment`."
             )
+        if reason := self.refusal(request):
+            raise UnreachableError(
+                reason, where=f"{request.method} {request.path}", hint="docs/sagemaker.md has the limits."
+            )
         entrance = self._entrance(slot)
         if is_silent(self.settings):
             way = Silent(

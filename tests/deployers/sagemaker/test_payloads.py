@@ -2,7 +2,8 @@
 
 import pytest
 
-from deployers.base import Request
+from deployers.base import Request, Slot
+from deployers.errors import UnreachableError
 from deployers.sagemaker.payloads import LIMITS, EndpointKind, refusal
 
 KINDS = list(EndpointKind)
@@ -20,6 +21,13 @@ def test_a_body_may_have_exactly_so_many_bytes(kind):
     assert said is not None
     assert f"{limit + 1:,} bytes" in said
     assert "asynchronous" in said
+
+
+def test_whoever_asks_what_could_not_be_asked_is_told_before_anything_is_sent(aws, subject_with):
+    deployer = subject_with(serverless={}).deployer()
+    with pytest.raises(UnreachableError, match="5,000,000 bytes, and serverless endpoints take 4,194,304"):
+        deployer.call(Slot("churn", "prod", "cloud"), request(5_000_000))
+    assert aws.sagemaker.calls == []
 
 
 def test_what_is_too_large_for_a_serverless_endpoint_may_do_for_another():
