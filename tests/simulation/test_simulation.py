@@ -19,12 +19,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "automatic", "events"), [(3, False, 7), (5, True, 11)])
+@pytest.mark.parametrize("seed", [3, 4])  # between them: kills, a hold, a rollback, overtaken and lost events
 def test_lost_late_and_repeated_events_end_where_the_registry_says(
-    tmp_path: Path, cache: Path, shelves: Path, seed: int, automatic: bool, events: int
+    tmp_path: Path, cache: Path, shelves: Path, seed: int
 ) -> None:
-    world = World(tmp_path, cache, seed, automatic=automatic)
-    done = list(world.live_through(events))
+    world = World(tmp_path, cache, seed)
+    done = list(world.live_through(11))
     verdict = world.settle()
     assert verdict.status.good, (done, verdict)
     assert world.differences() == [], done

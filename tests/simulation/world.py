@@ -35,7 +35,7 @@ artifacts:
   models/nlp:bert: {{path: model/predictor.py, requirements: [packaging==24.2]}}
 registration: {{preflight: false}}
 promotion:
-  prod: {{from: dev, automatic: {automatic}}}
+  prod: {{from: dev, automatic: true}}
 """
 
 
@@ -54,7 +54,7 @@ class Killed(Silence):
 class World:
     """``people``: the clone that is tagged in, by as many as like to. ``runner``: the one that runs happen in."""
 
-    def __init__(self, folder: Path, cache: Path, seed: int, *, automatic: bool) -> None:
+    def __init__(self, folder: Path, cache: Path, seed: int) -> None:
         self.random = random.Random(seed)
         self.shelves = {name: folder / name for name in ("one", "two")}
         for shelf in self.shelves.values():
@@ -62,9 +62,7 @@ class World:
         origin = GitRepository.make(folder / "origin.git", bare=True)
         self.people = GitRepository.make(folder / "people")
         self.people.git("remote", "add", "origin", str(origin.path))
-        self.people.commit(
-            {"tagboat.yaml": CONFIGURATION.format(**self.shelves, automatic=str(automatic).lower()), "README": "models"}
-        )
+        self.people.commit({"tagboat.yaml": CONFIGURATION.format(**self.shelves), "README": "models"})
         self.people.git("push", "--quiet", "origin", "main")
         self.runner = GitRepository.clone(origin.path, folder / "runner")
         self.environment = environment(XDG_STATE_HOME=str(folder / "state"), XDG_CACHE_HOME=str(cache))
@@ -109,11 +107,11 @@ class World:
         stage, what = self.random.choice(STAGES), self.random.random()
         version = self.random.choice(self.versions[artifact])
         commit = self.people.git("rev-parse", f"{artifact.replace(':', '=')}@{version}^{{commit}}")
-        if what < 0.65:
+        if what < 0.55:
             return [self.people.assign(artifact, stage, commit)]
-        if what < 0.8:
+        if what < 0.7:
             return [self.people.unassign(artifact, stage, commit)]
-        if what < 0.9 and len(self.versions[artifact]) > 2:
+        if what < 0.8 and len(self.versions[artifact]) > 2:
             self.versions[artifact].remove(version)
             return [self.people.deregister(artifact, version, commit)]
         self.roll_back(f"{artifact}#{stage}")
