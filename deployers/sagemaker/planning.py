@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from deployers.base import JSON, Action, Change
-from deployers.sagemaker import features
+from deployers.sagemaker import costs, features
 from deployers.sagemaker.api import Api, Endpoint, covers
 from deployers.sagemaker.documents import Document, Made
 from deployers.sagemaker.kinds import BY_NAME, COMPONENT, ENDPOINT, ENDPOINT_CONFIG, MODEL
@@ -41,7 +41,8 @@ def changes(api: Api, seen: Look, made: Made, stored: Made | None) -> list[Chang
     features.check_change(
         live.config, config.request, guarded="DeploymentConfig" in endpoint.request, target=seen.slot.target
     )
-    cost = _cost(live.config, config.request)
+    before, after = (costs.scaled(each) for each in (stored, made))
+    cost = costs.change(costs.paid(live.config, before), costs.paid(config.request, after))
     return [cost, *found] if cost is not None else found
 
 
@@ -51,7 +52,7 @@ def beneath(api: Api, changed: Sequence[Document]) -> list[Change]:
         return []
     config, endpoint = changed
     live = _Live(api, api.endpoint(endpoint.name), None)
-    cost = _cost(live.config, config.request)
+    cost = costs.change(costs.paid(live.config), costs.paid(config.request))
     return [*([cost] if cost is not None else []), _change(live, config), _change(live, endpoint)]
 
 
@@ -126,50 +127,6 @@ def _told(node: JSON, asked: JSON, spoken: JSON) -> JSON:
 def _shown(request: Request) -> dict[str, Any]:
     """Without tags, which descriptions lack."""
     return {name: value for name, value in request.items() if name != "Tags"}
-
-
-def _cost(before: Request, after: Request) -> Change | None:
-    """What is paid for, where that changes: one line a variant, before everything else."""
-    old, new = _paid(before), _paid(after)
-    if old == new:
-        return None
-    lines = [f"{name}: {old.get(name, 'nothing')} → {new.get(name, 'nothing')}" for name in sorted({*old, *new})
-             if old.get(name) != new.get(name)]  # fmt: skip
-    return Change(
-        object=f"COST: {'; '.join(lines)}",
-        action=Action.UPDATE if old else Action.CREATE,
-        diff="\n".join(difflib.unified_diff(_listed(old), _listed(new), "live", "planned", lineterm="")),
-    )
-
-
-def _paid(config: Request) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for group, mark in (("ProductionVariants", ""), ("ShadowProductionVariants", " (shadow)")):
-        for variant in config.get(group) or []:
-            found[variant["VariantName"] + mark] = _price(variant)
-    return found
-
-
-def _price(variant: Request) -> str:
-    """What of a variant AWS bills for."""
-    serverless = variant.get("ServerlessConfig")
-    if serverless:
-        provisioned = serverless.get("ProvisionedConcurrency")
-        kept = f", {provisioned} provisioned" if provisioned else ""
-        return (
-            f"serverless, {serverless.get('MemorySizeInMB')} MB, up to {serverless.get('MaxConcurrency')} at once{kept}"
-        )
-    disk = variant.get("VolumeSizeInGB")
-    size = f", {disk} GB each" if disk else ""
-    scaling = variant.get("ManagedInstanceScaling") or {}
-    count = variant.get("InitialInstanceCount")
-    if scaling.get("Status") == "ENABLED":
-        count = f"{scaling.get('MinInstanceCount')} to {scaling.get('MaxInstanceCount')}"
-    return f"{count} × {variant.get('InstanceType')}{size}"
-
-
-def _listed(paid: Mapping[str, str]) -> Sequence[str]:
-    return [f"{name}: {price}" for name, price in sorted(paid.items())]
 
 
 def _diff(before: Request, after: Request) -> str:

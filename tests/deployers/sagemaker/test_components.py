@@ -160,6 +160,21 @@ def test_a_component_that_somebody_deleted_is_noticed_and_brought_back(subject):
     assert served(subject, subject.slot()) == again.id == release.id
 
 
+def test_an_alarm_that_rings_brings_the_old_copies_back(subject):
+    alarm = {"AlarmName": "pager", "MetricName": "m", "Namespace": "n", "Statistic": "Sum", "Period": 60,
+             "EvaluationPeriods": 1, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"}  # fmt: skip
+    cloudwatch = subject.aws.client("cloudwatch")
+    cloudwatch.put_metric_alarm(**alarm)
+    subject.written["deployment"] = {"strategy": "rolling", "size": 50, "alarms": ["pager"]}
+    old = deploy(subject, subject.slot(), "v1.0.0")
+    deployer = subject.deployer()
+    with pytest.raises(ReleaseFailedError, match="by itself"):
+        for step in deployer.apply(deployer.plan(*subject.release(subject.slot(), "v2.0.0"))):
+            if step.name == "create":
+                cloudwatch.set_alarm_state(AlarmName="pager", StateValue="ALARM", StateReason="slow")
+    assert served(subject, subject.slot()) == old.id
+
+
 def test_copies_scale_by_load(subject):
     subject.written["scaling"] = {"min": 2, "max": 5}
     plan = subject.deployer().plan(*subject.release(subject.slot(), "v1.0.0"))

@@ -130,6 +130,7 @@ def test_scaling_comes_goes_and_comes_back_with_the_release_that_asks_for_it(sub
     assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 50
     assert config_of(subject)["ProductionVariants"][0]["InitialInstanceCount"] == 2
     subject.written["scaling"] = {"min": 2, "max": 8, "target": 50}
+    assert "COST: main: 2 to 6 × ml.m5.large → 2 to 8 × ml.m5.large" in changes(subject, "v3.0.0")
     assert changes(subject, "v3.0.0")[f"ScalableTarget endpoint/{name_of(subject)}/variant/main"] is Action.UPDATE
     deploy(subject, slot, "v3.0.0")
     assert scaled(subject)[0][0]["MaxCapacity"] == 8
