@@ -80,6 +80,8 @@ def refusals(settings: SagemakerSettings) -> Iterator[Refusal]:
                 yield key, "an asynchronous endpoint has one variant", f"Leave `{key}` out."
     yield from _variants(settings)
     yield from _deployment(settings)
+    if settings.container is not None:
+        yield from _container(settings)
 
 
 def _serverless(settings: SagemakerSettings) -> Iterator[Refusal]:
@@ -161,6 +163,18 @@ def _variants(settings: SagemakerSettings) -> Iterator[Refusal]:
         yield "weight", "no variant gets a request", "Give one a weight."
     if settings.shadow is not None and settings.variants:
         yield "shadow", "a shadow goes with one production variant", "Leave `variants` or `shadow` out."
+
+
+def _container(settings: SagemakerSettings) -> Iterator[Refusal]:
+    if settings.image is not None:
+        yield "container", "there are an `image` and a `container`, and one serves", "Leave one of them out."
+    watch = settings.deployment.watch
+    if watch is not None and watch.model_failures is not None:
+        yield (
+            "deployment.watch.model-failures",
+            "exceptions are counted in the log of Tagboat's own server, which this container is not",
+            "Leave it out; `errors` counts what the container answers with 5xx.",
+        )
 
 
 def _deployment(settings: SagemakerSettings) -> Iterator[Refusal]:

@@ -53,8 +53,6 @@ def _repository(settings: SagemakerSettings) -> Iterator[Remark]:
         return
     key = "image.repository" if container is None else "container.image"
     named = container.image if container is not None else image.repository if image is not None else ""
-    if container is not None and image is not None:
-        yield Remark("container", "there are an `image` and a `container`, and one serves", "Leave one of them away.")
     if VARIABLE.search(named):
         return
     found = ECR.fullmatch(named)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from deployers.base import Health, Request
-from deployers.errors import ConfigurationError, ReleaseFailedError, UnreachableError
+from deployers.errors import CapabilityError, ConfigurationError, ReleaseFailedError, UnreachableError
 from deployers.sagemaker.provided import Container, ProvidedImage
 from deployers.wrapping.image import Registries
 from tests.deployers.sagemaker.subjects import AwsSubject
@@ -117,6 +117,20 @@ def test_one_that_does_not_come_up_fails_with_what_to_do(aws, subject):
         list(deployer.apply(deployer.plan(release, bundle)))
     assert "`tagboat serve`" in failed.value.hint
     assert "    no model_fn" in deployer.diagnose(subject.slot())
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ({"image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/models"}, "container"),
+        ({"deployment": {"watch": {"model-failures": 3}}}, "deployment.watch.model-failures"),
+    ],
+)
+def test_what_only_our_own_server_could_do_is_refused_when_it_is_planned(subject, more, key):
+    subject.written |= more
+    with pytest.raises(CapabilityError) as refused:
+        subject.deployer().plan(*subject.release(subject.slot(), "v1.0.0"))
+    assert refused.value.where == f"targets.cloud.{key}"
 
 
 def test_methods_are_refused_since_only_our_server_has_any(subject):
