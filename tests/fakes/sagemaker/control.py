@@ -167,14 +167,10 @@ class Control:
 
     # Lists and tags
 
-    def listed(self, kind: str, key: str, word: str, given: Document, **more: Callable[[Stored], Any]) -> Document:
+    def listed(self, kind: str, key: str, word: str, given: Document) -> Document:
         """A List call."""
         items, token = page(chosen(self.account.store.all(kind), given), given)
-        rows = [
-            {f"{word}Name": each.name, f"{word}Arn": each.arn, "CreationTime": each.created,
-             **{name: ask(each) for name, ask in more.items()}}
-            for each in items
-        ]  # fmt: skip
+        rows = [{f"{word}Name": each.name, f"{word}Arn": each.arn, "CreationTime": each.created} for each in items]
         return {key: rows, **token}
 
     def list_endpoints(self, given: Document) -> Document:

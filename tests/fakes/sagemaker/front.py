@@ -171,24 +171,19 @@ class Handler(BaseHTTPRequestHandler):
             answer = connection.getresponse()
             content = answer.read()
             told = {name.lower(): value for name, value in answer.getheaders()}
-            if self.command == "HEAD":
-                return answer.status, {"content-length": told.get("content-length", "0"), **told}, b""
             return answer.status, told, content
         finally:
             connection.close()
 
     def send(self, status: int, headers: dict[str, str], content: bytes) -> None:
-        """Send an answer."""
+        """Send an answer; one to HEAD has no content, and may tell the length of another's."""
+        head = self.command == "HEAD"
+        length = headers.get("content-length", "0") if head else str(len(content))
         self.send_response(status)
         for name, value in headers.items():
-            if name not in HOP - {"content-length"} and name not in {"date", "server"} and not (
-                name == "content-length" and self.command != "HEAD"
-            ):  # fmt: skip
+            if name not in HOP | {"date", "server"}:
                 self.send_header(name, value)
-        if self.command != "HEAD":
-            self.send_header("content-length", str(len(content)))
-        elif "content-length" not in headers:
-            self.send_header("content-length", "0")
+        self.send_header("content-length", length)
         self.end_headers()
-        if self.command != "HEAD":
+        if not head:
             self.wfile.write(content)
