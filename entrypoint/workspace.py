@@ -22,12 +22,9 @@ from entrypoint.errors import UsageError
 from entrypoint.promotion.graph import rule_for
 from entrypoint.promotion.outcome import PromotionVerdict
 from entrypoint.registry import state, writing
-from entrypoint.registry.inscription import TagWriter
 from entrypoint.registry.repository import Repository
 from entrypoint.registry.resolve import Resolution, current
-from entrypoint.registry.signatures import Signers, signer_of
 from entrypoint.registry.state import Registry
-from entrypoint.registry.tagobjects import TagObject
 from entrypoint.registry.trailers import RUN, with_trailers
 from entrypoint.registry.writing import Written
 from entrypoint.report.progress import Progress
@@ -217,35 +214,6 @@ class Workspace:
         return writing.assign(
             self.repository, registry, artifact, version, stage, message=message, clock=self.request.clock,
             push=self.pushes,
-        )  # fmt: skip
-
-    def promote(
-        self,
-        registry: Registry,
-        artifact: str,
-        version: str,
-        stage: str,
-        message: str,
-        writer: TagWriter | None = None,
-    ) -> Written:
-        """Write the assignment of a promotion, signed where the policies ask that of tags, and push it.
-
-        ``writer``: writes it on the remote in the place of a push.
-
-        Raises `RefusedError` where the policies would not accept the tag that this runner can write; then there is
-        none.
-        """
-        policy = self.policies.require_signature
-
-        def approve(tag: TagObject) -> None:
-            if policy is not None:
-                signers = Signers.of(policy.allowed_signers, policy.keyring, self.repository)
-                signer_of(self.repository, tag.name, tag.object_id, signers)
-
-        return writing.assign(
-            self.repository, registry, artifact, version, stage, message=message, clock=self.request.clock,
-            push=self.pushes, sign=True if policy is not None else None, approve=approve,
-            writer=writer,
         )  # fmt: skip
 
     def unassign(self, registry: Registry, artifact: str, stage: str) -> Written:

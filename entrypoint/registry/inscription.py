@@ -16,12 +16,12 @@ from typing import Any, Protocol
 from deployers.base import TagRecord
 from entrypoint.errors import RefusedError, TagboatError, UsageError
 from entrypoint.registry import state
-from entrypoint.registry.events import LAST_SECOND
+from entrypoint.registry.naming import moment_for, newest_second, tag_for
 from entrypoint.registry.remote import TagTakenError
 from entrypoint.registry.repository import Identity, Repository
 from entrypoint.registry.state import Registry
 from entrypoint.registry.tagobjects import TagObject
-from entrypoint.registry.tags import Tag, TagAction, compose
+from entrypoint.registry.tags import Tag, TagAction
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,6 @@ GTO_VERBS = {
     TagAction.UNASSIGN: "unassign",
     TagAction.DEPRECATE: "deprecate",
 }
-_SIMPLE = frozenset({TagAction.REGISTER, TagAction.DEREGISTER, TagAction.DEPRECATE})
-"""Actions that GTO names without a counter, as long as that name is free."""
-
-
-_VERSIONED = frozenset({TagAction.REGISTER, TagAction.DEREGISTER})
 
 
 class TagWriter(Protocol):
@@ -106,10 +101,10 @@ class Written:
 
 def inscribe(repository: Repository, registry: Registry, wish: Wish, means: Means) -> Written:
     """Write a tag. Raises `RefusedError` where it would have no effect, or where the remote says no."""
-    tag = _named(registry, wish)
-    newest = _newest(repository, registry, wish.artifact)
+    tag = tag_for(registry, wish)
+    newest = newest_second(repository, registry, wish.artifact)
     if means.writer is not None:
-        return _by_writer(repository, wish, tag, _moment(wish, newest, means), means.writer)
+        return _by_writer(repository, wish, tag, moment_for(wish.artifact, newest, means.clock), means.writer)
     try:
         written = _by_gto(repository, registry, wish, tag, newest, means) or _by_git(
             repository, wish, tag, newest, means
@@ -173,40 +168,6 @@ def pushed(repository: Repository, written: Written, wish: Wish) -> Written:
     return replace(written, created=written.created and new, pushed=True)
 
 
-def _named(registry: Registry, wish: Wish) -> Tag:
-    """The tag's name, as GTO chooses it: one counter runs for an artifact, over all tags that have one."""
-    version = wish.version if wish.action in _VERSIONED else None
-    if wish.action in _SIMPLE:
-        tag = compose(wish.action, wish.artifact, version=version, stage=wish.stage)
-        if tag.name not in registry.tags:
-            return tag
-    counter = _highest(registry, wish.artifact) + 1
-    return compose(wish.action, wish.artifact, version=version, stage=wish.stage, counter=counter)
-
-
-def _highest(registry: Registry, artifact: str) -> int:
-    """The highest counter of any tag of the artifact, whether or not the tag counts."""
-    from entrypoint.registry.tags import parse
-
-    highest = 0
-    for name in registry.tags:
-        if "#" in name:
-            try:
-                tag = parse(name)
-            except TagboatError:
-                continue
-            if tag.artifact == artifact:
-                highest = max(highest, tag.counter or 0)
-    return highest
-
-
-def _newest(repository: Repository, registry: Registry, artifact: str) -> int:
-    """The last second in which anything happened to an artifact, the making of its commits included."""
-    events = registry.artifacts[artifact].events if artifact in registry.artifacts else ()
-    made = repository.commit_times(happened.commit for happened in events)
-    return max([0, *(happened.time for happened in events), *made.values()])
-
-
 def signs(repository: Repository, means: Means) -> bool:
     """Whether a tag is to be signed."""
     if means.sign is not None:
@@ -223,14 +184,6 @@ def tagger(repository: Repository) -> Identity:
     actor = repository.environment.get("GITHUB_ACTOR") or repository.environment.get("USER") or "tagboat"
     host = "users.noreply.github.com" if repository.environment.get("GITHUB_ACTOR") else "localhost"
     return Identity(actor, f"{actor}@{host}")
-
-
-def _moment(wish: Wish, newest: int, means: Means) -> int:
-    """When the tag is dated: now, but later than the newest event."""
-    moment = max(int(means.clock()), newest + 1)
-    if moment > LAST_SECOND:
-        raise RefusedError("the newest event is dated at the end of time; no tag can be newer", where=wish.artifact)
-    return moment
 
 
 def _by_writer(repository: Repository, wish: Wish, tag: Tag, moment: int, writer: TagWriter) -> Written:
@@ -255,7 +208,7 @@ def _by_writer(repository: Repository, wish: Wish, tag: Tag, moment: int, writer
 
 
 def _by_git(repository: Repository, wish: Wish, tag: Tag, newest: int, means: Means) -> TagObject:
-    moment = _moment(wish, newest, means)
+    moment = moment_for(wish.artifact, newest, means.clock)
     return repository.create_tag(
         tag.name,
         wish.commit,

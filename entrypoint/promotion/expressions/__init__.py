@@ -14,7 +14,8 @@ Nothing here is Python's `eval`; numbers are exact fractions, so that ``0.3 - 0.
 """
 
 from entrypoint.promotion.expressions.evaluation import Answer, Unknown, evaluate
-from entrypoint.promotion.expressions.parsing import Expression, Kind, Name, Scope, parse
+from entrypoint.promotion.expressions.parsing import parse
+from entrypoint.promotion.expressions.syntax import Expression, Kind, Name, Scope
 from entrypoint.promotion.expressions.tokens import ExpressionError
 
 __all__ = ["Answer", "Expression", "ExpressionError", "Kind", "Name", "Scope", "Unknown", "evaluate", "parse"]

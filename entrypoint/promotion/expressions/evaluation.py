@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from entrypoint.promotion.expressions.parsing import Binary, Call, Expression, Literal, Name, Node, Unary
+from entrypoint.promotion.expressions.syntax import Binary, Call, Expression, Literal, Name, Node, Unary
 from entrypoint.promotion.expressions.tokens import LARGEST
 
 TEXT_LIMIT = 10_000
