@@ -21,6 +21,9 @@ JSON = Any
 Document = dict[str, JSON]
 
 ATTEMPTS = 8
+SILENCES = 3
+"""So often is something asked that takes the call and says nothing, each time for the same seconds."""
+
 LONGEST_PAUSE = 20.0
 """Seconds."""
 
@@ -38,7 +41,8 @@ class Amazon:
     """AWS as one target sees it; `login.login` makes it.
 
     ``session``: botocore's, logged in. ``endpoint``: the address of a service, or None for AWS's own. ``where``: the
-    target, for errors. ``called``: the IAM actions that were needed so far.
+    target, for errors. ``silence``: seconds that an answer may take. ``called``: the IAM actions that were
+    needed so far.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Amazon:
         endpoint: Callable[[str], str | None] = lambda _: None,
         where: str = "sagemaker",
         verify: str | None = None,
+        silence: float = READ,
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -57,6 +62,7 @@ class Amazon:
         self.endpoint = endpoint
         self.where = where
         self.verify = verify
+        self.silence = silence
         self.sleep = sleep
         self.chance = chance
         self.called: set[str] = set()
@@ -188,7 +194,8 @@ class Amazon:
         except exceptions.CredentialRetrievalError as error:
             raise DeniedError(f"no credentials for AWS: {_line(error)}", where=self.where) from error
         except (exceptions.HTTPClientError, exceptions.ConnectionError, exceptions.IncompleteReadError) as error:
-            if attempt + 1 < ATTEMPTS:
+            most = SILENCES if isinstance(error, exceptions.ReadTimeoutError) else ATTEMPTS
+            if attempt + 1 < most:
                 raise _AgainError(self._pause(attempt, None)) from error
             raise UnreachableError(
                 f"AWS does not answer: {_line(error)}",
@@ -212,7 +219,7 @@ class Amazon:
             config = Config(
                 retries={"mode": "standard", "total_max_attempts": 1},
                 connect_timeout=CONNECT,
-                read_timeout=READ,
+                read_timeout=self.silence,
                 max_pool_connections=16,
                 ignore_configured_endpoint_urls=True,
                 user_agent_extra="tagboat",

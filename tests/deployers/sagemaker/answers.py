@@ -30,6 +30,7 @@ class Answers:
     def __init__(self):
         self.waiting = []
         self.asked = []
+        self.over = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -39,6 +40,8 @@ class Answers:
                 length = int(self.headers.get("content-length") or 0)
                 outer.asked.append((self.command, self.path, self.rfile.read(length), dict(self.headers)))
                 status, headers, body = outer.waiting[0] if len(outer.waiting) == 1 else outer.waiting.pop(0)
+                if status is None and body:
+                    outer.over.wait(30)
                 if status is None:
                     self.connection.close()
                     self.close_connection = True
@@ -66,6 +69,10 @@ class Answers:
     def refuses(self, code, message="", status=400, **headers):
         return self.says(status, {"__type": code, "message": message}, x_amzn_errortype=code, **headers)
 
+    def says_nothing(self):
+        self.waiting.append((None, {}, b"silence"))
+        return self
+
     def breaks_off(self):
         self.waiting.append((None, {}, b""))
         return self
@@ -75,5 +82,6 @@ class Answers:
         return self
 
     def __exit__(self, *_):
+        self.over.set()
         self.server.shutdown()
         self.server.server_close()

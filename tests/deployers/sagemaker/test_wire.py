@@ -66,6 +66,14 @@ def test_a_connection_that_breaks_is_made_again(aws, amazon):
     assert amazon.call(amazon.sagemaker.list_models)["Models"] == []
 
 
+def test_who_takes_a_call_and_says_nothing_is_asked_a_few_times_only(aws, amazon):
+    amazon.silence = 0.05
+    aws.says_nothing()
+    with pytest.raises(UnreachableError, match="does not answer"):
+        amazon.call(amazon.runtime.invoke_endpoint, EndpointName="e", Body=b"{}")
+    assert len(aws.asked) == 3
+
+
 def test_an_address_where_nobody_answers_is_unreachable(tmp_path):
     settings = types.SimpleNamespace(region="eu-west-1", profile=None, endpoint_url="http://127.0.0.1:1")
     amazon = login(settings, {**KEYS, "HOME": str(tmp_path)}, "aws")
