@@ -7,14 +7,17 @@ place, be retyped (``on``, ``1.0``, ``0777``), or become part of another text.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import jinja2
+import jinja2.runtime
 import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -84,7 +87,9 @@ class Templates:
                 f"it is no template: over {LARGEST_TEMPLATE} characters, or with odd ones", where=where
             )
         try:
-            text = environment.from_string(self.texts[name]).render(values)
+            code = _compiled(self.texts[name])
+            template = environment.template_class.from_code(environment, code, environment.make_globals(None))
+            text = template.render(values)
         except jinja2.exceptions.SecurityError as error:
             raise RefusedError(f"it reaches for what no template may touch: {error}", where=where) from None
         except jinja2.TemplateSyntaxError as error:
@@ -96,6 +101,12 @@ class Templates:
         return text, written
 
 
+@functools.lru_cache(maxsize=256)
+def _compiled(text: str) -> CodeType:
+    """A template's code; the same for all that render it, and it takes longer to make than to run."""
+    return _environment([]).compile(text)
+
+
 class Written(str):
     """A token in the place of a value that `tojson` has taken."""
 
@@ -103,7 +114,8 @@ class Written(str):
 
 
 def _environment(written: list[JSON]) -> jinja2.Environment:
-    def tojson(value: JSON) -> Written:
+    @jinja2.pass_context  # a filter that asks for the context is never evaluated when a template is compiled
+    def tojson(_: jinja2.runtime.Context, value: JSON) -> Written:
         # Also turns tuples into lists and refuses what JSON has no form for, undefined names among it.
         written.append(json.loads(json.dumps(value, allow_nan=False, default=_refuse)))
         return Written(f'"\ue000{len(written) - 1}\ue001"')

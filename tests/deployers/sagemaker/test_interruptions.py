@@ -49,7 +49,7 @@ def test_an_update_killed_after_any_call_is_finished_by_the_next_run(subject_wit
     subject = subject_with(keep=1)
     slot = subject.slot()
     deploy(subject, slot, "v0.1.0")
-    for calls in range(1, 100, 3):
+    for calls in range(1, 100, 5):
         version = f"v{calls}.0.0"
         before = subject.served(slot)
         stopped = killed(subject, "apply", version, calls)
@@ -64,7 +64,7 @@ def test_an_update_killed_after_any_call_is_finished_by_the_next_run(subject_wit
 @pytest.mark.slow
 def test_a_first_deployment_killed_after_any_call_gives_way_to_another_release(subject_with):
     subject = subject_with(keep=1)
-    for calls in range(1, 100, 4):
+    for calls in range(1, 100, 6):
         slot = subject.slot()
         stopped = killed(subject, "apply", "v1.0.0", calls)
         assert_live(subject, slot, deploy(subject, slot, "v2.0.0"))
@@ -79,7 +79,7 @@ def test_a_rollback_killed_after_any_call_is_finished_by_the_next(subject_with):
     subject = subject_with(keep=1)
     slot = subject.slot()
     verified = deploy(subject, slot, "v0.1.0")
-    for calls in range(1, 100, 4):
+    for calls in range(1, 100, 6):
         deployer = subject.deployer()
         release, bundle = subject.release(slot, f"v{calls}.0.0")
         list(deployer.apply(deployer.plan(release, bundle)))
@@ -95,7 +95,7 @@ def test_a_rollback_killed_after_any_call_is_finished_by_the_next(subject_with):
 def test_a_removal_killed_after_any_call_is_finished_by_the_next(subject_with):
     subject = subject_with(keep=1)
     slot = subject.slot()
-    for calls in range(1, 100, 4):
+    for calls in range(1, 100, 6):
         deploy(subject, slot, "v1.0.0")
         stopped = killed(subject, "remove", "", calls)
         list(subject.deployer().remove(slot))

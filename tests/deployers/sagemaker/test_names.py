@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployers.base import Release, Slot
@@ -18,6 +18,7 @@ def release_of(artifact="model", stage="prod", version="v1.0.0"):
     return Release(slot=Slot(artifact, stage, "t"), version=version, commit="c" * 40, bundle_digest="sha256:x")
 
 
+@settings(max_examples=40)
 @given(NAMES, NAMES, TEXT)
 def test_every_name_is_one_of_sagemakers(artifact, stage, version):
     release = release_of(artifact, stage, version)
@@ -26,6 +27,7 @@ def test_every_name_is_one_of_sagemakers(artifact, stage, version):
         assert len(name) <= names.LONGEST
 
 
+@settings(max_examples=40)
 @given(st.tuples(NAMES, NAMES, NAMES), st.tuples(NAMES, NAMES, NAMES))
 def test_two_slots_never_share_a_name(one, other):
     assert (names.slot_name(Slot(*one)) == names.slot_name(Slot(*other))) == (one == other)
@@ -53,6 +55,7 @@ def test_other_content_has_another_name_and_the_same_content_the_same():
     assert names.content_name(release, {"a": 1}) != names.content_name(release, {"a": 2})
 
 
+@settings(max_examples=40)
 @given(NAMES, NAMES, TEXT)
 def test_every_tag_is_one(artifact, stage, version):
     for key, value in names.release_tags(release_of(artifact, stage, version)).items():
