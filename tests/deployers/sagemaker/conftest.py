@@ -51,7 +51,12 @@ class Aws:
 
     def amazon(self) -> Amazon:
         """What deployers call AWS by, without a login of its own, whose library takes its time to begin."""
-        session = self.moto.session._session
+        import botocore.session
+
+        # One of its own, since it listens to every call; AWS's descriptions are read once for all.
+        session = botocore.session.Session()
+        session.set_credentials("test", "test")
+        session.register_component("data_loader", self.moto.session._session.get_component("data_loader"))
         return Amazon(session, region=self.region, endpoint=lambda _: self.endpoint_url, where="targets.aws")
 
 
