@@ -1,17 +1,14 @@
 """One run at a time, whatever happens to answers, clocks and holders."""
 
 import threading
-import types
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from deployers.base import Slot
 from deployers.errors import LeaseHeldError, UnreachableError
 from deployers.sagemaker import leases
 from deployers.sagemaker.bucket import Bucket, Kept
 from deployers.sagemaker.refusals import ConflictError
-from tests.deployers.sagemaker.answers import KEYS, login
 
 SLOT = Slot(artifact="models/nlp:bert", stage="prod", target="aws")
 
@@ -140,18 +137,9 @@ def test_T6_keys_fit_and_never_meet():
     assert all(len(key) < 800 for key in keys)
 
 
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory):
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    address = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-    settings = types.SimpleNamespace(region=None, profile=None, endpoint_url=address)
-    amazon = login(settings, {**KEYS, "HOME": str(tmp_path_factory.mktemp("home"))}, "aws")
-    amazon.call(
-        amazon.s3.create_bucket, Bucket="models", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-    )
-    yield Bucket(amazon, "models", "tagboat")
-    server.stop()
+@pytest.fixture
+def s3(aws):
+    return Bucket(aws.amazon(), aws.bucket, "tagboat")
 
 
 def test_of_many_runs_at_once_exactly_one_gets_the_lease_of_a_bucket(s3):
