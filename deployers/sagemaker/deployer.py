@@ -37,26 +37,22 @@ from deployers.base import (
 from deployers.errors import ReleaseFailedError, StalePlanError, UnreachableError
 from deployers.rendering import Templates
 from deployers.sagemaker import calling, planning, records
-from deployers.sagemaker.api import Api, Endpoint
+from deployers.sagemaker.api import Api
 from deployers.sagemaker.asking import Silent, is_silent
 from deployers.sagemaker.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper
 from deployers.sagemaker.bucket import Bucket
-from deployers.sagemaker.calling import Entrance
 from deployers.sagemaker.components import ComponentApi
 from deployers.sagemaker.diagnosis import explain, explain_component
 from deployers.sagemaker.documents import endpoint_name
+from deployers.sagemaker.entrances import Entrances
 from deployers.sagemaker.leases import key_of, lease
-from deployers.sagemaker.looking import Look, Proof, look
 from deployers.sagemaker.materials import Materials
-from deployers.sagemaker.names import VARIANT
 from deployers.sagemaker.payloads import EndpointKind, refusal
-from deployers.sagemaker.proving import ask_server
-from deployers.sagemaker.records import Records, SlotRecord
+from deployers.sagemaker.records import Records
 from deployers.sagemaker.rollout import Poller
 from deployers.sagemaker.settings import SagemakerSettings
 from deployers.sagemaker.shared import SharedEndpoint
 from deployers.sagemaker.sweeping import sweep
-from deployers.sagemaker.tracing import trace
 from deployers.wrapping.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -136,6 +132,11 @@ class SagemakerDeployer(Deployer):
         return Bucket(self.amazon, self.settings.bucket, self.settings.prefix)
 
     @cached_property
+    def entrances(self) -> Entrances:
+        """Where requests go."""
+        return Entrances(self.settings, self.api, self.bucket)
+
+    @cached_property
     def poller(self) -> Poller:
         """What watches endpoints."""
         return Poller(self.api, self.settings.patience, clock=self.monotonic, sleep=self.sleep)
@@ -159,7 +160,7 @@ class SagemakerDeployer(Deployer):
 
     def plan(self, release: Release, bundle: Bundle) -> Plan:
         """Say what apply would change. Builds the image, pushes and changes nothing."""
-        seen = self._look(release.slot)
+        seen = self.entrances.look(release.slot)
         if seen.serves(release.id):
             kept = Change(object=f"Endpoint {endpoint_name(release.slot, self.settings)}", action=Action.KEEP)
             return Plan(release=release, bundle=bundle, changes=[kept], fingerprint=seen.fingerprint())
@@ -173,7 +174,7 @@ class SagemakerDeployer(Deployer):
 
     def observe(self, slot: Slot) -> Observation:
         """Say what is really served: asked of the server itself, by an invocation."""
-        return self._look(slot).observation(self._url(slot))
+        return self.entrances.look(slot).observation(self.entrances.url(slot))
 
     def slots(self) -> Sequence[Slot]:
         """Every slot of this target with a record in the bucket."""
@@ -193,10 +194,15 @@ class SagemakerDeployer(Deployer):
             raise UnreachableError(
                 reason, where=f"{request.method} {request.path}", hint="docs/sagemaker.md has the limits."
             )
-        entrance = self._entrance(slot)
+        entrance = self.entrances.of(slot)
         if is_silent(self.settings):
             way = Silent(
-                self.settings, self.bucket, entrance, lambda: self._look(slot).proof, self.monotonic, self.sleep
+                self.settings,
+                self.bucket,
+                entrance,
+                lambda: self.entrances.look(slot).proof,
+                self.monotonic,
+                self.sleep,
             )
             return way.call(request)
         return calling.call(self.amazon, entrance, request)
@@ -206,14 +212,14 @@ class SagemakerDeployer(Deployer):
         record = self._records(slot).read()
         since = record.operation.since if record is not None and record.operation is not None else None
         told = explain if self.settings.components is None else explain_component
-        return told(self.amazon, self._endpoint(slot), since=since)
+        return told(self.amazon, self.entrances.endpoint(slot), since=since)
 
     # What changes the target
 
     def apply(self, plan: Plan) -> Iterator[Step]:
         """Push the image, make model and config, bring the endpoint to it, and watch until it is there."""
         release = plan.release
-        seen = self._look(release.slot)
+        seen = self.entrances.look(release.slot)
         if seen.fingerprint() != plan.fingerprint:
             raise StalePlanError(
                 "the slot has changed since the plan was made",
@@ -300,7 +306,7 @@ class SagemakerDeployer(Deployer):
         with lease(
             self.bucket, slot, patience=self.lease_patience, duration=self.lease_duration, sleep=self.sleep
         ) as held:
-            for _ in self.poller.until_still(self._endpoint(slot)):
+            for _ in self.poller.until_still(self.entrances.endpoint(slot)):
                 held.renew()
             yield held
 
@@ -314,19 +320,6 @@ class SagemakerDeployer(Deployer):
         if self.shared is not None:
             yield from self.shared.release()
 
-    def _look(self, slot: Slot) -> Look:
-        records = self._records(slot)
-
-        def prove(endpoint: Endpoint, _: SlotRecord) -> Proof:
-            if is_silent(self.settings):
-                return trace(self.api, records, endpoint)
-            if self.settings.components is not None:
-                return ask_server(self.amazon, self._entrance(slot))
-            several = len(endpoint.instances) > 1
-            return ask_server(self.amazon, Entrance(endpoint=endpoint.name, variant=VARIANT if several else None))
-
-        return look(self.api, records, slot, prove)
-
     def _records(self, slot: Slot) -> Records:
         return Records(self.bucket, slot)
 
@@ -338,20 +331,3 @@ class SagemakerDeployer(Deployer):
             poller=self.poller,
             clock=self.surroundings.clock,
         )
-
-    def _endpoint(self, slot: Slot) -> str:
-        """What serves the slot now; `endpoint-name` may have changed since."""
-        record = self._records(slot).read()
-        return record.endpoint if record is not None and record.endpoint else endpoint_name(slot, self.settings)
-
-    def _entrance(self, slot: Slot) -> Entrance:
-        """Where a slot's requests go: to the release's own variant, where there are others."""
-        name = self._endpoint(slot)
-        if self.settings.components is not None:
-            return Entrance(endpoint=self.settings.components.endpoint, component=name)
-        return Entrance(endpoint=name, variant=VARIANT if self.settings.variants else None)
-
-    def _url(self, slot: Slot) -> str:
-        """Where clients invoke it; they sign their requests."""
-        name = self._entrance(slot).endpoint
-        return f"https://runtime.sagemaker.{self.amazon.region}.amazonaws.com/endpoints/{name}/invocations"
