@@ -1,7 +1,7 @@
 """The workflows to copy, run with act from their event to what is served, on targets that are folders.
 
 What an example uses is stood in for by composite actions: ours runs this checkout's program with the very inputs that
-GitHub would hand to the container; those of others do nothing.
+GitHub would hand to the container; an artifact is a folder; what else others made does nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.e2e.world import BIN
 from tests.fakes.github import Description, GitHub
 from tests.fakes.github.fixtures import description
 from tests.fakes.github.store import ALL
+from tests.github import payloads
 from tests.repositories import GitRepository, environment
 from tests.shelves import shelves
 
@@ -54,6 +55,24 @@ runs:
   steps: [{shell: bash, run: "true"}]
 """
 
+UPLOAD = """\
+inputs: {name: {}, path: {}, if-no-files-found: {}, retention-days: {}}
+runs:
+  using: composite
+  steps:
+    - {shell: bash, env: {NAME: "${{ inputs.name }}", FROM: "${{ inputs.path }}"},
+       run: 'mkdir -p "$ARTIFACTS/$NAME" && cp -r "$FROM" "$ARTIFACTS/$NAME/"'}
+"""
+
+DOWNLOAD = """\
+inputs: {name: {}, path: {}, run-id: {}, github-token: {}}
+runs:
+  using: composite
+  steps:
+    - {shell: bash, env: {NAME: "${{ inputs.name }}", TO: "${{ inputs.path }}"},
+       run: 'mkdir -p "$TO" && cp -r "$ARTIFACTS/$NAME/." "$TO/"'}
+"""
+
 OURS = """\
 import json, os, sys
 for name, value in json.loads(os.environ.pop("INPUTS")).items():
@@ -81,7 +100,7 @@ class Hub:
         files = {f".github/workflows/{path.name}": _with_stand_ins(path.read_text()) for path in EXAMPLES.glob("*.yml")}
         self.git.commit({
             "tagboat.yaml": CONFIGURATION.format(shelf=shelf), ".ours/action.yml": _ours(),
-            ".theirs/action.yml": THEIRS, **files,
+            ".theirs/action.yml": THEIRS, ".upload/action.yml": UPLOAD, ".download/action.yml": DOWNLOAD, **files,
         })  # fmt: skip
         self.versions = 0
 
@@ -134,7 +153,7 @@ class Hub:
         around = environment(
             **more,
             XDG_CACHE_HOME=str(self.cache), XDG_STATE_HOME=str(self.folder / "state"),
-            XDG_CONFIG_HOME=str(settings.parent), PYTHONPATH=f"{ROOT}{os.pathsep}{self.site}",
+            ARTIFACTS=str(self.folder / "artifacts"), XDG_CONFIG_HOME=str(settings.parent), PYTHONPATH=f"{ROOT}{os.pathsep}{self.site}",
             PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}",
         )  # fmt: skip
         done = subprocess.run(command, cwd=self.git.path, env=around, text=True, capture_output=True, check=False,
@@ -146,6 +165,7 @@ class Hub:
 def _with_stand_ins(text: str) -> str:
     text, count = re.subn(r"uses: tagboat/tagboat@\S+", "uses: ./.ours", text)
     assert count
+    text = re.sub(r"uses: actions/(upload|download)-artifact@\S+", r"uses: ./.\1", text)
     return re.sub(r"uses: (?!actions/checkout@|\./)[\w/-]+@\S+", "uses: ./.theirs", text)
 
 
@@ -226,10 +246,33 @@ def test_the_schedule_brings_what_no_event_brought_and_promotes_what_has_passed(
 
 
 @pytest.mark.slow
-def test_a_forks_pull_request_leaves_its_report_for_the_workflow_that_may_comment(hub: Hub) -> None:
+@pytest.mark.parametrize("workflow", ["deploy-kubernetes.yml", "deploy-sagemaker.yml"])
+def test_a_workflow_for_a_cloud_deploys_a_pushed_tag_and_reconciles(hub: Hub, workflow: str) -> None:
+    """Its targets are the shelf's all the same: what is tried is the workflow."""
+    hub.register("churn")
+    assert "status: live" in hub.run(workflow, "push", push(hub.assign("churn", "dev")))
+    assert hub.served("churn", "dev") == "v1.0.0"
+
+
+@pytest.mark.slow
+def test_a_plan_changes_nothing_and_a_reconcile_does_what_it_said(hub: Hub) -> None:
+    hub.register("churn")
+    hub.assign("churn", "dev")
+    reference = {"inputs": {"ref": "churn#dev"}}
+    assert "would change" in hub.run("plan.yml", "workflow_dispatch", reference, "--input", "ref=churn#dev")
+    assert hub.served("churn", "dev") is None
+    hub.run("reconcile.yml", "schedule", {"schedule": "17,47 * * * *"})
+    assert hub.served("churn", "dev") == "v1.0.0"
+
+
+@pytest.mark.slow
+def test_a_forks_pull_request_leaves_its_report_for_the_workflow_that_may_comment(
+    hub: Hub, description: Description
+) -> None:
     hub.register("churn")
     hub.assign("churn", "dev")
     base = hub.git.head
+    hub.git.git("checkout", "--quiet", "-b", "change")
     head = hub.git.commit(
         {"model/predictor.py": MODEL.format(number=2), "dvc.yaml": "metrics: [m.json]\n", "m.json": '{"f1": 0.5}'}
     )
@@ -239,6 +282,16 @@ def test_a_forks_pull_request_leaves_its_report_for_the_workflow_that_may_commen
     out = hub.run("report.yml", "pull_request", {"action": "opened", "number": 7, "pull_request": pull})
     assert "a fork's, is left in tagboat-report.json" in out
     assert hub.served("churn", "dev") is None, "a pull request deploys nothing"
+
+    hub.git.git("checkout", "--quiet", "main")
+    with GitHub(hub.folder, description, git=hub.origin.path) as github:
+        github.store.open_pull(7, head=head, head_repository="mallory/models")
+        run = payloads.workflow_run(head=head)
+        hub.run("report-fork.yml", "workflow_run", {"action": "completed", "workflow_run": run["workflow_run"]},
+                github=github)  # fmt: skip
+        (shown,) = github.store.comments.values()
+    assert "<code>f1</code>" in shown["body"]
+    assert github.violations == []
 
 
 @pytest.mark.slow
