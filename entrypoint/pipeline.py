@@ -30,6 +30,7 @@ from deployers.base import (
 )
 from deployers.errors import DegradedError, ReleaseFailedError, TagboatError
 from entrypoint.canary import CanaryRun
+from entrypoint.drafts import draft_of, failed_before, serves
 from entrypoint.journal import Journal
 from entrypoint.preparation import prepare
 from entrypoint.registry.policy import check_policies, check_retirement, check_unmoved, check_way
@@ -93,7 +94,7 @@ class SlotRun:
                 check_policies(self.workspace.repository, wanted, self.workspace.policies)
                 if source := self.workspace.only_from(self.slot):
                     check_way(registry, wanted, source)
-                draft = self._draft(wanted)
+                draft = draft_of(self.workspace, self.slot, self.deployer, wanted)
                 if serves(before, draft):
                     return self._unchanged()
                 if (reason := failed_before(before, draft)) and not self.orders.retry:
@@ -118,7 +119,7 @@ class SlotRun:
         self.wanted, self.before = wanted, observed
         if wanted is None or observed.held is not None or observed.tag != wanted.tag:
             return None
-        if not serves(observed, self._draft(wanted)):
+        if not serves(observed, draft_of(self.workspace, self.slot, self.deployer, wanted)):
             return None
         return self._ended(Status.UNCHANGED, "is live already", observed=observed)
 
@@ -151,18 +152,6 @@ class SlotRun:
         for _ in self.journal.follow(self.deployer.remove(self.slot)):
             pass
         return self._ended(Status.REMOVED, "nothing is assigned any more", changed=True, url=None)
-
-    def _draft(self, wanted: Resolution) -> Release:
-        """The release but for its bundle's digest, which costs a download to know."""
-        return Release(
-            slot=self.slot,
-            version=wanted.version or "",
-            commit=wanted.commit,
-            bundle_digest="",
-            settings=self.workspace.identity(self.slot),
-            templates=self.deployer.templates(),
-            tag=wanted.tag,
-        )
 
     def _unchanged(self) -> SlotVerdict:
         if not self.orders.dry_run and self.wanted is not None and self.wanted.tag is not None:
@@ -300,31 +289,3 @@ class SlotRun:
                 **more,
             },
         )
-
-
-def serves(observed: Observation, draft: Release) -> bool:
-    """Whether the slot serves the drafted release already, proved and in good health.
-
-    The bundle's digest is left out: it follows from the commit, the settings and the server that the draft names, and
-    comparing without it spares an unchanged slot the download. (Requirements that would resolve to newer packages
-    today are no reason to roll anything out.)
-    """
-    return (
-        observed.health is Health.READY
-        and not observed.unfinished
-        and observed.release is not None
-        and _but_for_the_bundle(observed.release) == _but_for_the_bundle(draft)
-        and any(verified.release_id == observed.release_id for verified in observed.verified)
-    )
-
-
-def failed_before(observed: Observation, draft: Release) -> str | None:
-    """Why the drafted release is known to fail on this target, or None."""
-    for failed in observed.failed:
-        if _but_for_the_bundle(failed.release) == _but_for_the_bundle(draft):
-            return failed.reason
-    return None
-
-
-def _but_for_the_bundle(release: Release) -> Release:
-    return msgspec.structs.replace(release, bundle_digest="", tag=None)
