@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from entrypoint.configuration.schema import Limits
+from entrypoint.configuration.policy_settings import Limits
 from entrypoint.downloading.cache import Cache
 from entrypoint.downloading.contents import Contents
 from entrypoint.downloading.destination import staged, writing

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from deployers.base import Health, Observation, Request, Response
 from deployers.errors import ConfigurationError, ReleaseFailedError, UnreachableError
-from entrypoint.configuration.schema import Approximate, Expect, Smoke
+from entrypoint.configuration.serving_settings import Approximate, Expect, Smoke
 
 RELEASE_HEADER = "x-tagboat-release"
 """The header by which the server names its release in every answer."""

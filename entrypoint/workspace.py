@@ -16,7 +16,8 @@ from deployers.discovery import make_deployer
 from deployers.wrapping.server_wheel import server_wheel
 from entrypoint import configuration
 from entrypoint.configuration import Artifact, Configuration, RegistrationSettings, StageSettings, Target
-from entrypoint.configuration.schema import Policies, Smoke
+from entrypoint.configuration.policy_settings import Policies
+from entrypoint.configuration.serving_settings import Smoke
 from entrypoint.configuration.source import Commit, Source, WorkingTree, required
 from entrypoint.errors import UsageError
 from entrypoint.promotion.graph import rule_for

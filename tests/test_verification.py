@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from deployers.base import Health, Observation, Request, Response, Slot
 from deployers.errors import ConfigurationError, UnreachableError
-from entrypoint.configuration.schema import Approximate, Expect, Smoke
+from entrypoint.configuration.serving_settings import Approximate, Expect, Smoke
 from entrypoint.verification import VerificationError, await_release, check_requests, verify
 
 RELEASE = "0123456789abcdef0123456789abcdef"

@@ -8,7 +8,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from entrypoint.configuration.schema import Artifact, Configuration, Registration, Server, Smoke, StageOverrides
+from entrypoint.configuration.schema import Artifact, Configuration, Registration, StageOverrides
+from entrypoint.configuration.serving_settings import Server, Smoke
 from entrypoint.configuration.words import JSON
 
 Layer = TypeVar("Layer", Server, Registration)

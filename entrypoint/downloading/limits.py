@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from entrypoint.configuration.schema import Limits
+from entrypoint.configuration.policy_settings import Limits
 from entrypoint.errors import RefusedError
 
 SPARE = 256 * 2**20

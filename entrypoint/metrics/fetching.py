@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from entrypoint.configuration.schema import Limits
+from entrypoint.configuration.policy_settings import Limits
 from entrypoint.downloading.remote_settings import RemoteSettings
 from entrypoint.downloading.wanted import Model
 from entrypoint.metrics.documents import LARGEST

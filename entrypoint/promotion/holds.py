@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from entrypoint.configuration.schema import RequireSignature
+from entrypoint.configuration.policy_settings import RequireSignature
 from entrypoint.errors import RefusedError
 from entrypoint.promotion import graph
 from entrypoint.registry.events import Event, EventKind, moment

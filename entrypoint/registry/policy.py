@@ -18,7 +18,7 @@ from entrypoint.registry.state import Registry
 
 
 class SignaturePolicy(Protocol):
-    """`entrypoint.configuration.schema.RequireSignature`: absolute paths on the runner, one of the two."""
+    """`entrypoint.configuration.policy_settings.RequireSignature`: absolute paths on the runner, one of the two."""
 
     @property
     def allowed_signers(self) -> str | None:
@@ -30,7 +30,7 @@ class SignaturePolicy(Protocol):
 
 
 class TagPolicies(Protocol):
-    """The part of `entrypoint.configuration.schema.Policies` that is about tags."""
+    """The part of `entrypoint.configuration.policy_settings.Policies` that is about tags."""
 
     @property
     def require_branch(self) -> str | None:

@@ -12,7 +12,8 @@ from tagboat_server.spec import read_settings
 
 from entrypoint.configuration import settings_for
 from entrypoint.configuration.remotes import Remote
-from entrypoint.configuration.schema import Artifact, Server
+from entrypoint.configuration.schema import Artifact
+from entrypoint.configuration.serving_settings import Server
 from entrypoint.configuration.shapes import description, stripped
 from entrypoint.downloading.remote_keys import ALLOWED, SECRETS
 

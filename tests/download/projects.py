@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from entrypoint.configuration.schema import Dvc, Limits
+from entrypoint.configuration.policy_settings import Limits
+from entrypoint.configuration.schema import Dvc
 from entrypoint.download import Download, Progress, RemoteSettings, download
 from entrypoint.registry.repository import Repository
 

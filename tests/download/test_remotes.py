@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from entrypoint.configuration.policy_settings import Limits
 from entrypoint.configuration.remotes import Remote
-from entrypoint.configuration.schema import Dvc, Limits
+from entrypoint.configuration.schema import Dvc
 from entrypoint.download import RemoteSettings
 from entrypoint.downloading.remotes import open_remote
 from entrypoint.errors import ConfigurationError, RefusedError, UnreachableError

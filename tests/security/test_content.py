@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from entrypoint.configuration.policy_settings import Limits
 from entrypoint.configuration.remotes import Remote
-from entrypoint.configuration.schema import Dvc, Limits
+from entrypoint.configuration.schema import Dvc
 from entrypoint.downloading.limits import Budget
 from entrypoint.downloading.remote_settings import RemoteSettings
 from entrypoint.errors import ConfigurationError, RefusedError, TagboatError, UnsafeContentError

@@ -10,7 +10,7 @@ import msgspec
 from deployers.base import Request
 from deployers.errors import UnreachableError
 from entrypoint.configuration.gate_settings import AgreementGate
-from entrypoint.configuration.schema import Approximate
+from entrypoint.configuration.serving_settings import Approximate
 from entrypoint.preparation import sample_of
 from entrypoint.promotion.context import Context
 from entrypoint.promotion.endpoints import Endpoint, incumbents, nobody_yet, serving
