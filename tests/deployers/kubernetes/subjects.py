@@ -172,7 +172,9 @@ class ClusterSubject(Subject):
 
 
 class KserveSubject(ClusterSubject):
-    """A namespace whose releases are KServe's to run."""
+    """A namespace whose releases are KServe's to run. What killed processes leave is looked at without KServe."""
+
+    processes = False
 
     def served(self, slot):
         """What a pod of the revision that clients meet says; asked again where that pod went meanwhile."""
