@@ -28,6 +28,7 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
+from deployers.errors import StalePlanError
 from deployers.wrapping.bundle import Bundle
 
 JSON = Any
@@ -180,6 +181,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def unchanged(self) -> bool:
         """Whether the release is live already and nothing is left to do."""
         return all(change.action is Action.KEEP for change in self.changes)
+
+    def check(self, fingerprint: str) -> None:
+        """Raise `StalePlanError` where the live state is no longer the one that the plan was made from."""
+        if fingerprint != self.fingerprint:
+            raise StalePlanError(
+                "the slot has changed since the plan was made",
+                where=str(self.release.slot),
+                hint="Another run was at work here; run the same command again.",
+            )
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

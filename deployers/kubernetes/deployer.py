@@ -33,7 +33,7 @@ from deployers.base import (
     TagRecord,
     VerifiedRelease,
 )
-from deployers.errors import ReleaseFailedError, StalePlanError, UnreachableError
+from deployers.errors import ReleaseFailedError, UnreachableError
 from deployers.kubernetes import diffing, names, planning, records
 from deployers.kubernetes.api import LEASE, Api
 from deployers.kubernetes.bringing import APPLY, REMOVE, ROLLBACK, Slotkeeper, is_ours
@@ -204,12 +204,7 @@ class KubernetesDeployer(Deployer):
         """Push the image, apply the objects, watch the rollout, and send the clients there."""
         release = plan.release
         seen = self._look(release.slot)
-        if seen.fingerprint() != plan.fingerprint:
-            raise StalePlanError(
-                "the slot has changed since the plan was made",
-                where=str(release.slot),
-                hint="Another run was at work here; run the same command again.",
-            )
+        plan.check(seen.fingerprint())
         if plan.unchanged:
             if release.tag is not None and (seen.record is None or release.tag != seen.record.tag):
                 self.record_tag(release.slot, release.tag)

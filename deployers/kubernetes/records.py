@@ -17,6 +17,7 @@ from deployers.history import History
 from deployers.kubernetes import names
 from deployers.kubernetes.api import CONFIG_MAP, Api
 from deployers.kubernetes.wire import ConflictError, Document
+from deployers.record_reading import decoded
 
 SCHEMA = 1
 ATTEMPTS = 8
@@ -178,20 +179,13 @@ def slots(api: Api, target: str) -> Sequence[Slot]:
 
 def _decoded(document: Document, kind: type[Record], slot: Slot | None) -> Record:
     where = f"ConfigMap {document['metadata']['name']}"
-    try:
-        record = msgspec.json.decode(document.get("data", {}).get(TEXT, ""), type=kind)
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(
-            f"the record is damaged: {error}",
-            where=where,
-            hint="Restore it, or delete it and the objects with the same labels, and deploy the slot again.",
-        ) from error
-    if record.schema != SCHEMA:
-        raise ConfigurationError(
-            f"the record was written in form {record.schema}, and this Tagboat knows form {SCHEMA}",
-            where=where,
-            hint="Use the newer Tagboat that wrote it.",
-        )
+    record = decoded(
+        document.get("data", {}).get(TEXT, ""),
+        kind,
+        schema=SCHEMA,
+        where=where,
+        hint="Restore it, or delete it and the objects with the same labels, and deploy the slot again.",
+    )
     if slot is not None and isinstance(record, SlotRecord) and record.slot != slot:
         raise ConfigurationError(f"the record is of another slot, {record.slot}", where=where)
     return record

@@ -29,7 +29,7 @@ from deployers.base import (
     TagRecord,
     VerifiedRelease,
 )
-from deployers.errors import ConfigurationError, ReleaseFailedError, StalePlanError, UnreachableError
+from deployers.errors import ConfigurationError, ReleaseFailedError, UnreachableError
 from deployers.local import ports
 from deployers.local.bringing import APPLY, REMOVE, ROLLBACK, Launch, Slotkeeper
 from deployers.local.calling import call_port, call_private
@@ -137,12 +137,7 @@ class LocalDeployer(Deployer):
         """Start the release beside what serves, offer it for a trial, and let it take the port over."""
         release = plan.release
         seen = self._look(release.slot)
-        if seen.fingerprint() != plan.fingerprint:
-            raise StalePlanError(
-                "the slot has changed since the plan was made",
-                where=str(release.slot),
-                hint="Another run was at work here; run the same command again.",
-            )
+        plan.check(seen.fingerprint())
         if plan.unchanged:
             if release.tag is not None and release.tag != seen.record.tag:
                 self.record_tag(release.slot, release.tag)

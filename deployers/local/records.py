@@ -8,9 +8,9 @@ from typing import TypeVar
 import msgspec
 
 from deployers.base import Hold, Release, Slot, TagRecord
-from deployers.errors import ConfigurationError
 from deployers.history import History
 from deployers.local.files import make_private, write_whole
+from deployers.record_reading import decoded
 
 SCHEMA = 1
 
@@ -56,10 +56,6 @@ class ServerRecord(msgspec.Struct, frozen=True, kw_only=True):
 Record = TypeVar("Record", SlotRecord, ServerRecord)
 
 
-class _Schema(msgspec.Struct):
-    schema: int
-
-
 def write(path: Path, record: SlotRecord | ServerRecord) -> None:
     """Write a record in one step."""
     make_private(path.parent)
@@ -75,18 +71,5 @@ def read(path: Path, kind: type[Record]) -> Record | None:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    try:
-        schema = msgspec.json.decode(content, type=_Schema).schema
-        if schema != SCHEMA:
-            raise ConfigurationError(
-                f"the state was written in form {schema}, and this Tagboat knows form {SCHEMA}",
-                where=str(path),
-                hint="Use the newer Tagboat that wrote it.",
-            )
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(
-            f"the state file is damaged: {error}",
-            where=str(path),
-            hint="Restore it from a backup, or move its folder away and deploy the slot again.",
-        ) from error
+    hint = "Restore it from a backup, or move its folder away and deploy the slot again."
+    return decoded(content, kind, schema=SCHEMA, where=str(path), hint=hint)

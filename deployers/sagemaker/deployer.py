@@ -34,7 +34,7 @@ from deployers.base import (
     TagRecord,
     VerifiedRelease,
 )
-from deployers.errors import ReleaseFailedError, StalePlanError, UnreachableError
+from deployers.errors import ReleaseFailedError, UnreachableError
 from deployers.rendering import Templates
 from deployers.sagemaker import calling, planning, records
 from deployers.sagemaker.api import Api
@@ -220,12 +220,7 @@ class SagemakerDeployer(Deployer):
         """Push the image, make model and config, bring the endpoint to it, and watch until it is there."""
         release = plan.release
         seen = self.entrances.look(release.slot)
-        if seen.fingerprint() != plan.fingerprint:
-            raise StalePlanError(
-                "the slot has changed since the plan was made",
-                where=str(release.slot),
-                hint="Another run was at work here; run the same command again.",
-            )
+        plan.check(seen.fingerprint())
         if plan.unchanged:
             if release.tag is not None and (seen.record is None or release.tag != seen.record.tag):
                 self.record_tag(release.slot, release.tag)

@@ -18,6 +18,7 @@ import msgspec
 from deployers.base import Hold, Release, Slot, TagRecord
 from deployers.errors import ConfigurationError, UnreachableError
 from deployers.history import History
+from deployers.record_reading import decoded
 from deployers.sagemaker.bucket import Bucket, ConflictError
 from deployers.sagemaker.documents import Document, Made
 
@@ -178,18 +179,10 @@ def _encoded(record: SlotRecord | ReleaseRecord) -> bytes:
 
 
 def _decoded(content: bytes, kind: type[Record], where: str) -> Record:
-    try:
-        record = msgspec.json.decode(content, type=kind)
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(
-            f"the record is damaged: {error}",
-            where=where,
-            hint="Restore an older version of the object, or delete it and the endpoint, and deploy the slot again.",
-        ) from error
-    if record.schema != SCHEMA:
-        raise ConfigurationError(
-            f"the record was written in form {record.schema}, and this Tagboat knows form {SCHEMA}",
-            where=where,
-            hint="Use the newer Tagboat that wrote it.",
-        )
-    return record
+    return decoded(
+        content,
+        kind,
+        schema=SCHEMA,
+        where=where,
+        hint="Restore an older version of the object, or delete it and the endpoint, and deploy the slot again.",
+    )

@@ -35,7 +35,7 @@ from deployers.base import (
     TagRecord,
     VerifiedRelease,
 )
-from deployers.errors import LeaseHeldError, ReleaseFailedError, StalePlanError, UnreachableError
+from deployers.errors import LeaseHeldError, ReleaseFailedError, UnreachableError
 from deployers.settings import Settings
 from deployers.wrapping.bundle import Bundle
 
@@ -81,8 +81,7 @@ class ShelfDeployer(Deployer):
 
     def apply(self, plan: Plan) -> Iterator[Step]:
         card = self.get(plan.release.slot)
-        if fingerprint(card) != plan.fingerprint:
-            raise StalePlanError("the slot has changed since the plan was made", where=str(card.slot))
+        plan.check(fingerprint(card))
         if plan.unchanged:
             return
         card = self.put(card, under_way="apply", stored=sorted({*card.stored, plan.bundle.digest}))

@@ -143,7 +143,7 @@ def test_a_process_id_that_somebody_else_has_by_now_is_left_alone(machine):
 def test_a_damaged_record_is_named_and_never_guessed_at(machine):
     deploy(machine, "v1")
     record_file(machine).write_text('{"schema": 1, "slot"')
-    with pytest.raises(ConfigurationError, match=r"slot\.json: the state file is damaged"):
+    with pytest.raises(ConfigurationError, match=r"slot\.json: the record is damaged"):
         machine.deployer().observe(machine.slot())
 
 
